@@ -1,0 +1,170 @@
+/* Calls that end, duplicate or change descriptors. */
+#include "preload/hook.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+HOOK int close(int fd)
+{
+    struct vthread *v = vthr_self;
+    int r;
+
+    if (!vthr_active || (v && v->in_rt))
+        return REAL(close)(fd);
+    fd_close_begin(fd);
+    r = REAL(close)(fd);
+    fd_close_end(fd);
+    return r;
+}
+HOOK int __close(int) ALIAS(close);
+
+HOOK int dup2(int from, int to)
+{
+    int r;
+
+    if (!vthr_active || from == to)
+        return REAL(dup2)(from, to);
+    fd_close_begin(to);
+    r = REAL(dup2)(from, to);
+    fd_close_end(to);
+    return r;
+}
+HOOK int dup3(int from, int to, int flags)
+{
+    int r;
+
+    if (!vthr_active || from == to)
+        return REAL(dup3)(from, to, flags);
+    fd_close_begin(to);
+    r = REAL(dup3)(from, to, flags);
+    fd_close_end(to);
+    return r;
+}
+HOOK int dup(int fd)
+{
+    int r = REAL(dup)(fd);
+
+    if (vthr_active && r >= 0)
+        fd_fresh(r);
+    return r;
+}
+HOOK int close_range(unsigned lo, unsigned hi, int flags)
+{
+    int r;
+
+    if (!vthr_active || flags)
+        return REAL(close_range)(lo, hi, flags);
+    fd_close_range_begin(lo, hi);
+    r = REAL(close_range)(lo, hi, flags);
+    fd_close_range_end(lo, hi);
+    return r;
+}
+HOOK void closefrom(int lo)
+{
+    if (!vthr_active || lo < 0) {
+        REAL(closefrom)(lo);
+        return;
+    }
+    fd_close_range_begin((unsigned)lo, ~0u);
+    REAL(closefrom)(lo);
+    fd_close_range_end((unsigned)lo, ~0u);
+}
+HOOK int fclose(FILE *f)
+{
+    struct vthread *v = vthr_parkable();
+    int fd = v && f ? fileno(f) : -1, r;
+
+    if (fd < 0)
+        return REAL(fclose)(f);
+    fd_close_begin(fd);
+    r = ANNOUNCED_ONCE(v, false, REAL(fclose)(f)); /* it may have to write */
+    fd_close_end(fd);
+    return r;
+}
+
+/* One argument at most, as wide as a register: passing it on unread is safe on the ABIs we support. */
+HOOK int fcntl(int fd, int cmd, ...)
+{
+    struct vthread *v = vthr_parkable();
+    va_list ap;
+    void *arg;
+    int r;
+
+    va_start(ap, cmd);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    if (!v)
+        return REAL(fcntl)(fd, cmd, arg);
+    if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
+        return ANNOUNCED(v, true, true, REAL(fcntl)(fd, cmd, arg));
+    r = REAL(fcntl)(fd, cmd, arg);
+    if (cmd == F_SETFL)
+        fd_forget_mode(fd);
+    else if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && r >= 0)
+        fd_fresh(r);
+    return r;
+}
+HOOK int fcntl64(int, int, ...) ALIAS(fcntl);
+HOOK int __fcntl(int, int, ...) ALIAS(fcntl);
+
+HOOK int ioctl(int fd, unsigned long req, ...)
+{
+    va_list ap;
+    void *arg;
+    int r;
+
+    va_start(ap, req);
+    arg = va_arg(ap, void *);
+    va_end(ap);
+    r = REAL(ioctl)(fd, req, arg);
+    if (vthr_active && req == FIONBIO)
+        fd_forget_mode(fd);
+    return r;
+}
+
+/* open can wait: for a FIFO's other end, for a lease, for a disk. */
+#define OPEN_BODY(call)                           \
+    struct vthread *v = vthr_parkable();          \
+    va_list ap;                                   \
+    int mode, fd;                                 \
+    va_start(ap, flags);                          \
+    mode = va_arg(ap, int);                       \
+    va_end(ap);                                   \
+    if (!v)                                       \
+        return call;                              \
+    fd = ANNOUNCED(v, false, true, call);         \
+    if (fd >= 0)                                  \
+        fd_fresh(fd);                             \
+    return fd
+
+HOOK int open(const char *path, int flags, ...)
+{
+    OPEN_BODY(REAL(open)(path, flags, mode));
+}
+HOOK int open64(const char *path, int flags, ...)
+{
+    OPEN_BODY(REAL(open64)(path, flags, mode));
+}
+HOOK int openat(int dir, const char *path, int flags, ...)
+{
+    OPEN_BODY(REAL(openat)(dir, path, flags, mode));
+}
+HOOK int openat64(int dir, const char *path, int flags, ...)
+{
+    OPEN_BODY(REAL(openat64)(dir, path, flags, mode));
+}
+HOOK int __open_2(const char *path, int flags)
+{
+    return open(path, flags);
+}
+HOOK int __open64_2(const char *path, int flags)
+{
+    return open64(path, flags);
+}
+HOOK int __openat_2(int dir, const char *path, int flags)
+{
+    return openat(dir, path, flags);
+}
+HOOK int __openat64_2(int dir, const char *path, int flags)
+{
+    return openat64(dir, path, flags);
+}

@@ -1,0 +1,167 @@
+/* Making processes, replacing this one, waiting for children.  fork itself is libc's: see runtime/thread/fork.c. */
+#include "preload/hook.h"
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* exec keeps the signal mask: the new program must get the vthread's own, not its carrier's. */
+#define EXEC(call)                    \
+    ({                                \
+        uint64_t m_ = spawn_begin();  \
+        int r_ = (call), e_ = errno;  \
+        spawn_end(m_);                \
+        errno = e_;                   \
+        r_;                           \
+    })
+
+HOOK int execve(const char *path, char *const argv[], char *const envp[])
+{
+    return EXEC(REAL(execve)(path, argv, envp));
+}
+HOOK int execv(const char *path, char *const argv[])
+{
+    return EXEC(REAL(execv)(path, argv));
+}
+HOOK int execvp(const char *file, char *const argv[])
+{
+    return EXEC(REAL(execvp)(file, argv));
+}
+HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
+{
+    return EXEC(REAL(execvpe)(file, argv, envp));
+}
+HOOK int fexecve(int fd, char *const argv[], char *const envp[])
+{
+    return EXEC(REAL(fexecve)(fd, argv, envp));
+}
+
+/* execl and friends: the arguments as an array on the stack, as libc does it. */
+#define COLLECT(argv, first, ap)                              \
+    size_t n_ = 1;                                            \
+    va_list count_;                                           \
+    va_copy(count_, ap);                                      \
+    while (va_arg(count_, char *))                            \
+        n_++;                                                 \
+    va_end(count_);                                           \
+    char *argv[n_ + 1];                                       \
+    argv[0] = (char *)(uintptr_t)(first);                     \
+    for (size_t i_ = 1; i_ <= n_; i_++)                       \
+        argv[i_] = va_arg(ap, char *)
+
+HOOK int execl(const char *path, const char *arg, ...)
+{
+    va_list ap;
+    int r;
+
+    va_start(ap, arg);
+    COLLECT(argv, arg, ap);
+    r = execv(path, argv);
+    va_end(ap);
+    return r;
+}
+HOOK int execlp(const char *file, const char *arg, ...)
+{
+    va_list ap;
+    int r;
+
+    va_start(ap, arg);
+    COLLECT(argv, arg, ap);
+    r = execvp(file, argv);
+    va_end(ap);
+    return r;
+}
+HOOK int execle(const char *path, const char *arg, ...)
+{
+    va_list ap;
+    int r;
+
+    va_start(ap, arg);
+    COLLECT(argv, arg, ap);
+    r = execve(path, argv, va_arg(ap, char **));
+    va_end(ap);
+    return r;
+}
+
+#define SPAWN(v, sure, call)                          \
+    ({                                                \
+        uint64_t m_ = spawn_begin();                  \
+        __typeof__(call) s_ = ANNOUNCED_ONCE(v, sure, call); \
+        int f_ = errno;                               \
+        spawn_end(m_);                                \
+        errno = f_;                                   \
+        s_;                                           \
+    })
+
+HOOK int posix_spawn(pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *fa,
+                     const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict])
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? SPAWN(v, false, REAL(posix_spawn)(pid, path, fa, attr, argv, envp))
+             : REAL(posix_spawn)(pid, path, fa, attr, argv, envp);
+}
+HOOK int posix_spawnp(pid_t *restrict pid, const char *restrict file, const posix_spawn_file_actions_t *fa,
+                      const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict])
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? SPAWN(v, false, REAL(posix_spawnp)(pid, file, fa, attr, argv, envp))
+             : REAL(posix_spawnp)(pid, file, fa, attr, argv, envp);
+}
+HOOK int system(const char *cmd)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? SPAWN(v, true, REAL(system)(cmd)) : REAL(system)(cmd);
+}
+HOOK FILE *popen(const char *cmd, const char *mode)
+{
+    struct vthread *v = vthr_parkable();
+    FILE *f = v ? SPAWN(v, false, REAL(popen)(cmd, mode)) : REAL(popen)(cmd, mode);
+
+    if (v && f)
+        fd_fresh(fileno(f));
+    return f;
+}
+HOOK int pclose(FILE *f)
+{
+    struct vthread *v = vthr_parkable();
+    int fd, r;
+
+    if (!v)
+        return REAL(pclose)(f);
+    fd = fileno(f);
+    fd_close_begin(fd);
+    r = ANNOUNCED_ONCE(v, true, REAL(pclose)(f));
+    fd_close_end(fd);
+    return r;
+}
+
+HOOK pid_t waitpid(pid_t pid, int *status, int options)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(waitpid)(pid, status, options))
+             : REAL(waitpid)(pid, status, options);
+}
+HOOK pid_t wait(int *status)
+{
+    return waitpid(-1, status, 0);
+}
+HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *ru)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(wait4)(pid, status, options, ru))
+             : REAL(wait4)(pid, status, options, ru);
+}
+HOOK pid_t wait3(int *status, int options, struct rusage *ru)
+{
+    return wait4(-1, status, options, ru);
+}
+HOOK int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(waitid)(type, id, info, options))
+             : REAL(waitid)(type, id, info, options);
+}

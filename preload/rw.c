@@ -1,0 +1,72 @@
+/* read and write in all their forms. */
+#include "preload/hook.h"
+
+HOOK ssize_t read(int fd, void *buf, size_t n)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_read(v, fd, buf, n)) : REAL(read)(fd, buf, n);
+}
+HOOK ssize_t write(int fd, const void *buf, size_t n)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_write(v, fd, buf, n)) : REAL(write)(fd, buf, n);
+}
+HOOK ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_readv(v, fd, iov, n)) : REAL(readv)(fd, iov, n);
+}
+HOOK ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_writev(v, fd, iov, n)) : REAL(writev)(fd, iov, n);
+}
+HOOK ssize_t __read_chk(int fd, void *buf, size_t n, size_t room)
+{
+    if (n > room)
+        __chk_fail();
+    return read(fd, buf, n);
+}
+HOOK ssize_t __read(int, void *, size_t) ALIAS(read);
+HOOK ssize_t __write(int, const void *, size_t) ALIAS(write);
+
+/* Positioned calls work on files, which cannot be waited for: announced. */
+HOOK ssize_t pread(int fd, void *buf, size_t n, off_t at)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, false, true, REAL(pread)(fd, buf, n, at)) : REAL(pread)(fd, buf, n, at);
+}
+HOOK ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, false, true, REAL(pwrite)(fd, buf, n, at)) : REAL(pwrite)(fd, buf, n, at);
+}
+HOOK ssize_t preadv(int fd, const struct iovec *iov, int n, off_t at)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, false, true, REAL(preadv)(fd, iov, n, at)) : REAL(preadv)(fd, iov, n, at);
+}
+HOOK ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? ANNOUNCED(v, false, true, REAL(pwritev)(fd, iov, n, at)) : REAL(pwritev)(fd, iov, n, at);
+}
+HOOK ssize_t pread64(int, void *, size_t, off64_t) ALIAS(pread);
+HOOK ssize_t pwrite64(int, const void *, size_t, off64_t) ALIAS(pwrite);
+HOOK ssize_t preadv64(int, const struct iovec *, int, off64_t) ALIAS(preadv);
+HOOK ssize_t pwritev64(int, const struct iovec *, int, off64_t) ALIAS(pwritev);
+HOOK ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room)
+{
+    if (n > room)
+        __chk_fail();
+    return pread(fd, buf, n, at);
+}
+HOOK ssize_t __pread64_chk(int, void *, size_t, off64_t, size_t) ALIAS(__pread_chk);

@@ -1,0 +1,227 @@
+/* Signals: see runtime/thread/signal.c. */
+#include "preload/hook.h"
+#include <string.h>
+
+static uint64_t bits_of(const sigset_t *s)
+{
+    uint64_t b;
+
+    memcpy(&b, s, sizeof b);
+    return b;
+}
+static void to_set(sigset_t *s, uint64_t b)
+{
+    sigemptyset(s);
+    memcpy(s, &b, sizeof b);
+}
+
+HOOK int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    return vthr_active ? (int)posix(signal_action(sig, act, old)) : REAL(sigaction)(sig, act, old);
+}
+HOOK int __sigaction(int, const struct sigaction *, struct sigaction *) ALIAS(sigaction);
+
+static sighandler_t set_handler(int sig, sighandler_t h, int flags)
+{
+    struct sigaction a = { .sa_handler = h, .sa_flags = flags }, old;
+
+    sigemptyset(&a.sa_mask);
+    if (h == SIG_ERR)
+        return (sighandler_t)posix(-EINVAL);
+    return sigaction(sig, &a, &old) ? SIG_ERR : old.sa_handler;
+}
+HOOK sighandler_t signal(int sig, sighandler_t h)
+{
+    return vthr_active ? set_handler(sig, h, SA_RESTART) : REAL(signal)(sig, h);
+}
+HOOK sighandler_t bsd_signal(int, sighandler_t) ALIAS(signal);
+HOOK sighandler_t ssignal(int, sighandler_t) ALIAS(signal);
+HOOK sighandler_t __sysv_signal(int sig, sighandler_t h)
+{
+    return set_handler(sig, h, (int)SA_RESETHAND | SA_NODEFER);
+}
+HOOK sighandler_t sysv_signal(int, sighandler_t) ALIAS(__sysv_signal);
+HOOK int siginterrupt(int sig, int interrupt)
+{
+    struct sigaction a;
+
+    if (sigaction(sig, NULL, &a))
+        return -1;
+    a.sa_flags = interrupt ? a.sa_flags & ~SA_RESTART : a.sa_flags | SA_RESTART;
+    return sigaction(sig, &a, NULL);
+}
+
+static int change_mask(struct vthread *v, int how, const sigset_t *set, sigset_t *old)
+{
+    uint64_t new_bits, old_bits;
+    int r;
+
+    if (set)
+        new_bits = bits_of(set);
+    r = signal_mask(v, how, set ? &new_bits : NULL, &old_bits);
+    if (r == 0 && old)
+        to_set(old, old_bits);
+    return r;
+}
+HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    struct vthread *v = vthr_self;
+
+    return v ? -change_mask(v, how, set, old) : REAL(pthread_sigmask)(how, set, old);
+}
+HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+    struct vthread *v = vthr_self;
+
+    return v ? (int)posix(change_mask(v, how, set, old)) : REAL(sigprocmask)(how, set, old);
+}
+HOOK int sigpending(sigset_t *set)
+{
+    struct vthread *v = vthr_parkable();
+
+    if (!v)
+        return REAL(sigpending)(set);
+    to_set(set, signal_pending(v) & v->sigmask);
+    return 0;
+}
+
+HOOK int sigsuspend(const sigset_t *set)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(signal_suspend(v, bits_of(set))) : REAL(sigsuspend)(set);
+}
+HOOK int pause(void)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(signal_suspend(v, v->sigmask)) : REAL(pause)();
+}
+
+static bool is_direct(int sig)
+{
+    return sig >= 1 && sig <= 64 && (SIGBIT(sig) & KSIG_DIRECT);
+}
+HOOK int raise(int sig)
+{
+    struct vthread *v = vthr_parkable();
+
+    if (!v || sig == 0 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP)
+        return REAL(raise)(sig);
+    return (int)posix(signal_send_self(v, sig, SI_TKILL));
+}
+HOOK int gsignal(int) ALIAS(raise);
+
+HOOK int pthread_kill(pthread_t th, int sig)
+{
+    struct vthread *v = vthr_active ? thread_of(th) : NULL;
+    siginfo_t info;
+
+    if (!v)
+        return REAL(pthread_kill)(th, sig);
+    if (sig < 0 || sig > 64 || sig == SIG_NUDGE || sig == SIG_SETXID)
+        return EINVAL;
+    if (sig == 0 || load_acquire(&v->done))
+        return 0;
+    if (sig == SIGKILL || sig == SIGSTOP || (v == vthr_self && is_direct(sig)))
+        return v == vthr_self && is_direct(sig) ? (REAL(raise)(sig) ? errno : 0) : (REAL(kill)(getpid(), sig) ? errno : 0);
+    memset(&info, 0, sizeof info);
+    info.si_signo = sig;
+    info.si_code = SI_TKILL;
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    return -signal_send(v, sig, &info);
+}
+HOOK int pthread_sigqueue(pthread_t th, int sig, const union sigval value)
+{
+    struct vthread *v = vthr_active ? thread_of(th) : NULL;
+    siginfo_t info;
+
+    if (!v)
+        return REAL(pthread_sigqueue)(th, sig, value);
+    if (sig < 0 || sig > 64 || sig == SIG_NUDGE || sig == SIG_SETXID)
+        return EINVAL;
+    if (sig == 0)
+        return 0;
+    memset(&info, 0, sizeof info);
+    info.si_signo = sig;
+    info.si_code = SI_QUEUE;
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value = value;
+    return -signal_send(v, sig, &info);
+}
+HOOK int tgkill(pid_t tgid, pid_t tid, int sig)
+{
+    struct vthread *v = vthr_active && tgid == getpid() ? vthread_by_tid((uint32_t)tid) : NULL;
+
+    if (!v)
+        return REAL(tgkill)(tgid, tid, sig);
+    return (int)posix(-pthread_kill((pthread_t)v->pd, sig));
+}
+/* kill(2) to ourselves is delivered before it returns if no other thread may take it (POSIX, kill); the kernel would choose
+ * the main thread first. */
+HOOK int kill(pid_t pid, int sig)
+{
+    struct vthread *v = vthr_parkable();
+
+    if (!v || sig <= 0 || sig > 64 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP || pid != getpid())
+        return REAL(kill)(pid, sig);
+    if ((v->sigmask & SIGBIT(sig)) || (v != &vthr_main && !(vthr_main.sigmask & SIGBIT(sig))))
+        return REAL(kill)(pid, sig);
+    return (int)posix(signal_send_self(v, sig, SI_USER));
+}
+
+HOOK int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict t)
+{
+    struct vthread *v = vthr_parkable();
+    siginfo_t mine;
+    int r;
+
+    if (!v)
+        return REAL(sigtimedwait)(set, info, t);
+    if (t && !ts_valid(t))
+        return (int)posix(-EINVAL);
+    r = signal_wait(v, bits_of(set), &mine, t ? deadline_after(t) : NO_DEADLINE);
+    if (r > 0 && info)
+        *info = mine;
+    return (int)posix(r);
+}
+HOOK int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
+{
+    return vthr_parkable() ? sigtimedwait(set, info, NULL) : REAL(sigwaitinfo)(set, info);
+}
+HOOK int sigwait(const sigset_t *restrict set, int *restrict sig)
+{
+    struct vthread *v = vthr_parkable();
+    siginfo_t info;
+    int r;
+
+    if (!v)
+        return REAL(sigwait)(set, sig);
+    do
+        r = signal_wait(v, bits_of(set), &info, NO_DEADLINE);
+    while (r == -EINTR); /* sigwait(3): never EINTR */
+    if (r < 0)
+        return -r;
+    *sig = r;
+    return 0;
+}
+
+HOOK int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
+{
+    struct vthread *v = vthr_self;
+
+    if (!v)
+        return REAL(sigaltstack)(ss, old);
+    if (ss && !(ss->ss_flags & SS_DISABLE) && ss->ss_size < (size_t)MINSIGSTKSZ)
+        return (int)posix(-ENOMEM);
+    if (old) {
+        *old = v->altstack;
+        if (!old->ss_sp)
+            old->ss_flags = SS_DISABLE;
+    }
+    if (ss)
+        v->altstack = ss->ss_flags & SS_DISABLE ? (stack_t){ .ss_flags = SS_DISABLE } : *ss;
+    return 0;
+}

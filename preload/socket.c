@@ -1,0 +1,100 @@
+/* Socket calls that wait, and those that change what is known of a descriptor. */
+#include "preload/hook.h"
+
+HOOK ssize_t recv(int fd, void *buf, size_t n, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_recvfrom(v, fd, buf, n, flags, NULL, NULL)) : REAL(recv)(fd, buf, n, flags);
+}
+HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct sockaddr *restrict a, socklen_t *restrict alen)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_recvfrom(v, fd, buf, n, flags, a, alen)) : REAL(recvfrom)(fd, buf, n, flags, a, alen);
+}
+HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_recvmsg(v, fd, m, flags)) : REAL(recvmsg)(fd, m, flags);
+}
+HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_sendto(v, fd, buf, n, flags, NULL, 0)) : REAL(send)(fd, buf, n, flags);
+}
+HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct sockaddr *a, socklen_t alen)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_sendto(v, fd, buf, n, flags, a, alen)) : REAL(sendto)(fd, buf, n, flags, a, alen);
+}
+HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_sendmsg(v, fd, m, flags)) : REAL(sendmsg)(fd, m, flags);
+}
+HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
+{
+    if (n > room)
+        __chk_fail();
+    return recv(fd, buf, n, flags);
+}
+HOOK ssize_t __recvfrom_chk(int fd, void *restrict buf, size_t n, size_t room, int flags, struct sockaddr *restrict a,
+                            socklen_t *restrict alen)
+{
+    if (n > room)
+        __chk_fail();
+    return recvfrom(fd, buf, n, flags, a, alen);
+}
+HOOK ssize_t __send(int, const void *, size_t, int) ALIAS(send);
+
+HOOK int accept(int fd, struct sockaddr *restrict a, socklen_t *restrict alen)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(io_accept4(v, fd, a, alen, 0)) : REAL(accept)(fd, a, alen);
+}
+HOOK int accept4(int fd, struct sockaddr *restrict a, socklen_t *restrict alen, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(io_accept4(v, fd, a, alen, flags)) : REAL(accept4)(fd, a, alen, flags);
+}
+HOOK int connect(int fd, const struct sockaddr *a, socklen_t alen)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(io_connect(v, fd, a, alen)) : REAL(connect)(fd, a, alen);
+}
+HOOK int __connect(int, const struct sockaddr *, socklen_t) ALIAS(connect);
+
+HOOK int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+    int r = REAL(setsockopt)(fd, level, name, val, len);
+
+    if (level == SOL_SOCKET && r == 0)
+        fd_forget_timeouts(fd);
+    return r;
+}
+HOOK int socket(int domain, int type, int proto)
+{
+    int fd = REAL(socket)(domain, type, proto);
+
+    if (vthr_active && fd >= 0)
+        fd_fresh(fd);
+    return fd;
+}
+HOOK int socketpair(int domain, int type, int proto, int fds[2])
+{
+    int r = REAL(socketpair)(domain, type, proto, fds);
+
+    if (vthr_active && r == 0) {
+        fd_fresh(fds[0]);
+        fd_fresh(fds[1]);
+    }
+    return r;
+}

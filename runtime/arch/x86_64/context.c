@@ -1,0 +1,59 @@
+/* x86_64: making contexts.  The switch itself is switch.S. */
+#include "runtime/arch/context.h"
+#include "runtime/arch/syscall.h"
+#include <asm/prctl.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+
+#define HWCAP2_FSGSBASE_BIT (1ul << 1)
+#define MXCSR_DEFAULT 0x1f80u
+#define FCW_DEFAULT 0x037fu
+#define ARCH_SHSTK_STATUS_ 0x5005 /* asm/prctl.h of newer kernels: ARCH_SHSTK_STATUS */
+#define JB_PC 7                   /* index of the mangled program counter in glibc's __jmp_buf */
+
+extern void arch_entry(void) __attribute__((visibility("hidden")));
+extern void arch_jmp_landing(void) __attribute__((visibility("hidden")));
+/* Read by switch.S. */
+__attribute__((visibility("hidden"))) unsigned char arch_have_fsgsbase;
+__attribute__((visibility("hidden"))) void (*arch_jmp_target)(void);
+
+int arch_init(const char **why)
+{
+    unsigned long features = 0;
+
+    arch_have_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+    /* A shadow stack would have to be switched too; ours would fault at the first return. */
+    if (arch_syscall6(SYS_arch_prctl, ARCH_SHSTK_STATUS_, (long)&features, 0, 0, 0, 0) == 0 && (features & 1)) {
+        *why = "shadow stacks (CET) are enabled: run with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off";
+        return -ENOSYS;
+    }
+    return 0;
+}
+
+void arch_ctx_make(struct arch_ctx *ctx, void *top, void *tp, void (*fn)(void *), void *arg)
+{
+    /* arch_entry must find rsp 16-byte aligned, as if before a call. */
+    uintptr_t sp = ((uintptr_t)top & ~(uintptr_t)15) - ARCH_FRAME_SIZE;
+    uint64_t *f = (uint64_t *)sp;
+
+    memset(f, 0, ARCH_FRAME_SIZE);
+    f[0] = MXCSR_DEFAULT | ((uint64_t)FCW_DEFAULT << 32);
+    f[4] = (uint64_t)arg;          /* r12 */
+    f[5] = (uint64_t)fn;           /* rbx */
+    f[7] = (uint64_t)&arch_entry;  /* return address */
+    ctx->sp = f;
+    ctx->tp = (uintptr_t)tp;
+}
+
+/* glibc mangles jump buffers with the pointer guard at %fs:0x30 (sysdeps/unix/sysv/linux/x86_64/pointer_guard.h). */
+void arch_jmpbuf_redirect(void *buf, void (*fn)(void))
+{
+    uint64_t guard, v = (uint64_t)&arch_jmp_landing;
+
+    __asm__("movq %%fs:0x30, %0" : "=r"(guard));
+    v ^= guard;
+    ((uint64_t *)buf)[JB_PC] = (v << 17) | (v >> 47);
+    arch_jmp_target = fn;
+}

@@ -1,0 +1,73 @@
+/* The VTHR_* settings: one table, which the library and the vthr command share.
+ *
+ * The parser runs in a library constructor, before main and before the
+ * program's own constructors: it allocates nothing, uses no stdio, no locale,
+ * no getenv, and writes only to what it is handed. It reads the environment
+ * once; later changes by the program have no effect.
+ *
+ * How to add a setting: a field in struct vthr_config, a row in the table of
+ * config.c, a paragraph in docs/vthr.1 (a test compares the two). */
+#ifndef VTHR_BASE_CONFIG_H
+#define VTHR_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct vthr_config {
+    bool disable;      /* run natively */
+    bool strict;       /* a bad setting or an unsupported system: exit 125 */
+    bool migrate;      /* debug: every wake changes the carrier */
+    bool stats;        /* print counters at exit */
+    bool random;       /* debug: pick vthreads in random order, from seed */
+    bool seed_picked;  /* no seed was given: the caller should print it */
+    uint64_t seed;
+    unsigned carriers; /* default: CPUs of the affinity mask */
+    unsigned cache;    /* finished stacks kept warm */
+    unsigned spares;   /* idle spare OS threads kept */
+};
+
+enum vthr_setting_kind {
+    VTHR_SETTING_BOOL,  /* 1 yes on | 0 no off */
+    VTHR_SETTING_UINT,  /* min to max */
+    VTHR_SETTING_SCHED, /* fifo | random | random:SEED */
+};
+
+struct vthr_setting {
+    const char *name; /* with its VTHR_ prefix */
+    enum vthr_setting_kind kind;
+    unsigned min, max;         /* VTHR_SETTING_UINT */
+    const char *default_value; /* in words */
+    const char *help;          /* one line */
+    size_t offset;             /* of its field in struct vthr_config */
+};
+
+extern const struct vthr_setting vthr_settings[];
+extern const size_t vthr_settings_count;
+
+/* Exit status of a program that is refused under VTHR_STRICT, and of the vthr
+ * command for its own errors. */
+#define VTHR_EXIT_REFUSED 125
+
+/* Fills out from the defaults and the VTHR_* variables of envp. Returns 0, or
+ * -EINVAL with a one-line message without newline in err, for the first bad
+ * setting. Every good setting takes effect even then, so that strict can be
+ * trusted by whoever handles the error. With disable, bad settings elsewhere
+ * do not matter and 0 is returned. */
+int vthr_config_parse(char *const *envp, struct vthr_config *out, char *err, size_t errlen);
+
+/* Checks one setting as vthr_config_parse would and stores it in out. name has
+ * its prefix and need not be terminated: it is namelen bytes long. An empty
+ * value leaves out as it is. */
+int vthr_config_set(const char *name, size_t namelen, const char *value, struct vthr_config *out,
+                    char *err, size_t errlen);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,3 @@
+#include "runtime/base/options.h"
+
+struct vthr_config vthr_config;

@@ -1,0 +1,101 @@
+/* The debug descriptor.  See debug.h for what readers may rely on.
+ *
+ * It is not const: relocated data that the program may write to lies in .data, whose pages every core file holds; constant
+ * data would be taken from the library's file, unrelocated.  Nothing ever writes it. */
+#include "runtime/diag/debug.h"
+#include "runtime/arch/frame.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/shell.h"
+#include <stddef.h>
+
+#ifndef VTHR_VERSION
+#define VTHR_VERSION "unknown"
+#endif
+
+/* The linker's bounds of the image. */
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const char _end[] __attribute__((visibility("hidden")));
+
+#define FIELD(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member) }
+#define REG(n, off, num) { .name = n, .offset = off, .dwarf = num },
+#define REG_COUNT(n, off, num) +1
+#define REG_INSIDE(n, off, num) &&(off) + 8 <= ARCH_FRAME_SIZE && sizeof(n) <= 8
+
+/* Readers find these by value, or count on them without being told. */
+_Static_assert(VT_FREE == 0 && VT_LIVE == 1 && VT_DONE == 2, "states are part of the interface");
+_Static_assert(W_RUNNING == 0 && W_PARKING == 1 && W_PARKED == 2 && W_MASK == 7, "waiter states are part of the interface");
+_Static_assert(HOW_EXIT == 3, "reasons of a switch are part of the interface");
+_Static_assert(P_RT == 1 && P_USER == 2 && P_BLOCK == 3 && P_STATE == 7, "processor states are part of the interface");
+_Static_assert(sizeof(VTHR_DEBUG_MAGIC) == 8 && sizeof(VTHR_VERSION) <= 16, "fixed text");
+_Static_assert((0 ARCH_FRAME_REGS(REG_COUNT)) < VTHR_DEBUG_MAX_REGS, "the list of registers ends with an empty name");
+_Static_assert(1 ARCH_FRAME_REGS(REG_INSIDE), "registers lie in the frame");
+_Static_assert(sizeof(struct vthread) <= UINT16_MAX && sizeof(struct carrier) <= UINT16_MAX && sizeof(struct proc) <= UINT32_MAX &&
+                   offsetof(struct proc, mon_cpu) <= UINT16_MAX,
+               "offsets are 16 bits");
+_Static_assert(offsetof(struct vthr_debug, version) == 8 && offsetof(struct vthr_debug, size) == 12 &&
+                   offsetof(struct vthr_debug, image_lo) == 32 && offsetof(struct vthr_debug, tid_base) == 104 &&
+                   offsetof(struct vthr_debug, vthread) == 120 && offsetof(struct vthr_debug, carrier) == 192 &&
+                   offsetof(struct vthr_debug, proc) == 216 && offsetof(struct vthr_debug, frame_size) == 232 &&
+                   offsetof(struct vthr_debug, arch_switch) == 256 && offsetof(struct vthr_debug, regs) == 264,
+               "version 1 is laid out like this");
+
+__attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
+    .magic = VTHR_DEBUG_MAGIC,
+    .version = VTHR_DEBUG_VERSION,
+    .size = sizeof(struct vthr_debug),
+    .library = VTHR_VERSION,
+    .image_lo = __ehdr_start,
+    .image_hi = _end,
+    .active = &vthr_active,
+    .main = &vthr_main,
+    .registry = &vthr_registry,
+    .nshells = &vthr_nshells,
+    .nlive = &vthr_nlive,
+    .procs = &vthr_procs,
+    .nprocs = &vthr_nprocs,
+    .tid_base = VTHR_TID_BASE,
+    .vthread_size = sizeof(struct vthread),
+    .carrier_size = sizeof(struct carrier),
+    .proc_size = sizeof(struct proc),
+    .vthread = {
+        .ctx_sp = FIELD(vthread, ctx.sp),
+        .ctx_tp = FIELD(vthread, ctx.tp),
+        .tid = FIELD(vthread, tid),
+        .life = FIELD(vthread, life),
+        .carrier = FIELD(vthread, carrier),
+        .start = FIELD(vthread, start),
+        .arg = FIELD(vthread, arg),
+        .wait_obj = FIELD(vthread, wait_obj),
+        .name = FIELD(vthread, name),
+        .stack_lo = FIELD(vthread, stack_lo),
+        .stack_size = FIELD(vthread, stack_size),
+        .waiter_word = FIELD(vthread, w.word),
+        .how = FIELD(vthread, how),
+        .in_rt = FIELD(vthread, in_rt),
+        .pd = FIELD(vthread, pd),
+        .sigmask = FIELD(vthread, sigmask),
+        .sigpending = FIELD(vthread, sigpending),
+        .blocked_in = FIELD(vthread, blocked_in),
+    },
+    .carrier = {
+        .ctx_sp = FIELD(carrier, ctx.sp),
+        .ctx_tp = FIELD(carrier, ctx.tp),
+        .tid = FIELD(carrier, tid),
+        .cur = FIELD(carrier, cur),
+        .prev = FIELD(carrier, prev),
+        .proc = FIELD(carrier, proc),
+    },
+    .proc = {
+        .word = FIELD(proc, word),
+        .id = FIELD(proc, id),
+        .sleeping = FIELD(proc, sleeping),
+        .tick = FIELD(proc, tick),
+    },
+    .frame_size = ARCH_FRAME_SIZE,
+    .sp_name = ARCH_FRAME_SP_NAME,
+    .tp_name = ARCH_FRAME_TP_NAME,
+    .sp_dwarf = ARCH_FRAME_SP_DWARF,
+    .n_regs = 0 ARCH_FRAME_REGS(REG_COUNT),
+    .arch_switch = (const void *)arch_switch,
+    .regs = { ARCH_FRAME_REGS(REG) },
+};

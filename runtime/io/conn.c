@@ -1,0 +1,162 @@
+/* accept and connect.
+ *
+ * accept has no "do not wait" of its own, and O_NONBLOCK on the listener would show in every process that shares it.  So one vthread
+ * at a time (fdesc.accepting) waits for readiness and then accepts by an announced call: if another process was faster, that call
+ * blocks until the next connection and only its OS thread with it.
+ *
+ * connect: O_NONBLOCK is set around the system call alone and restored at once; then the vthread waits for writability
+ * and reads SO_ERROR (connect(2), EINPROGRESS). */
+#include "runtime/io/io.h"
+#include "runtime/io/wait.h"
+#include "runtime/sched/lot.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/un.h>
+
+static bool readable_now(int fd)
+{
+    struct pollfd p = { fd, POLLIN, 0 };
+    struct timespec zero = { 0, 0 };
+
+    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) != 0;
+}
+
+static void end_turn(struct fdesc **d)
+{
+    if (*d && xchg_acq_rel(&(*d)->accepting, 0u) == 2)
+        lot_wake(&(*d)->accepting, 1);
+}
+
+/* 0: it is ours. */
+static long begin_turn(struct vthread *v, struct fdesc *d)
+{
+    uint32_t z = 0;
+
+    if (cas_acquire(&d->accepting, &z, 1u))
+        return 0;
+    v->sig_eintr = 0;
+    while (xchg_acquire(&d->accepting, 2u) != 0) {
+        if (lot_wait(&d->accepting, 2, NO_DEADLINE) == -EINTR) {
+            cancel_point(v);
+            if (signal_eintr(v))
+                return -EINTR;
+        }
+    }
+    return 0;
+}
+
+static void child_socket(struct fdesc *listener, int fd, int flags)
+{
+    struct fdesc *d;
+
+    fd_fresh(fd);
+    d = fd_get(fd);
+    if (!d)
+        return;
+    /* What is known of it without asking: the type, the mode; timeouts are inherited. */
+    d->kind = listener->kind;
+    d->mode_known = 1;
+    d->blocking = !(flags & SOCK_NONBLOCK);
+    if (listener->timeo_known) {
+        d->timeo[0] = listener->timeo[0];
+        d->timeo[1] = listener->timeo[1];
+        d->timeo_known = 1;
+    }
+}
+
+static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *a, socklen_t *alen, int flags)
+{
+    __attribute__((cleanup(end_turn))) struct fdesc *turn = NULL;
+    struct io_wait w;
+    int fd = d->fd;
+    long r = begin_turn(v, d);
+
+    if (r)
+        return r;
+    turn = d;
+    io_wait_init(&w, d, FD_READ);
+    while (!readable_now(fd)) {
+        r = io_wait_more(v, &w);
+        if (r)
+            return r;
+    }
+    do {
+        v->sig_eintr = v->sig_ran = 0;
+        block_begin(v, false);
+        r = SYS4(SYS_accept4, fd, a, alen, flags);
+        block_end(v);
+        if (r == -EINTR)
+            cancel_point(v);
+    } while (r == -EINTR && !signal_eintr(v));
+    return r;
+}
+
+long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, int flags)
+{
+    struct fdesc *d = fd_get(fd);
+    long r;
+
+    cancel_point(v);
+    if (!d || (fd_learn_kind(d) != FD_STREAM && d->kind != FD_SOCKET))
+        return SYS4(SYS_accept4, fd, a, alen, flags);
+    if (fd_is_blocking(d))
+        r = accept_in_turn(v, d, a, alen, flags);
+    else
+        r = SYS4(SYS_accept4, fd, a, alen, flags);
+    if (r >= 0)
+        child_socket(d, (int)r, flags);
+    return r;
+}
+
+static long wait_connected(struct vthread *v, struct fdesc *d)
+{
+    struct io_wait w;
+    int err = 0;
+    unsigned len = sizeof err;
+    long r;
+
+    io_wait_init(&w, d, FD_WRITE);
+    for (;;) {
+        struct pollfd p = { d->fd, POLLOUT, 0 };
+        struct timespec zero = { 0, 0 };
+
+        r = SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8);
+        if (r != 0)
+            break;
+        r = io_wait_more(v, &w);
+        if (r == -EAGAIN)
+            return -EINPROGRESS; /* SO_SNDTIMEO ran out: socket(7) */
+        if (r)
+            return r;
+    }
+    r = SYS5(SYS_getsockopt, d->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    return r < 0 ? r : -err;
+}
+
+long io_connect(struct vthread *v, int fd, const struct sockaddr *a, socklen_t alen)
+{
+    struct fdesc *d = fd_get(fd);
+    long fl, r;
+
+    cancel_point(v);
+    if (!d || (fd_learn_kind(d) != FD_STREAM && d->kind != FD_SOCKET))
+        return SYS3(SYS_connect, fd, a, alen);
+    fl = SYS2(SYS_fcntl, fd, F_GETFL);
+    if (fl < 0 || (fl & O_NONBLOCK))
+        return SYS3(SYS_connect, fd, a, alen);
+    SYS3(SYS_fcntl, fd, F_SETFL, fl | O_NONBLOCK);
+    r = SYS3(SYS_connect, fd, a, alen);
+    SYS3(SYS_fcntl, fd, F_SETFL, fl);
+    if (r == -EINPROGRESS)
+        return wait_connected(v, d);
+    if (r == -EAGAIN) { /* AF_UNIX with a full backlog: there is nothing to wait on but the call itself */
+        v->sig_eintr = 0;
+        block_begin(v, true);
+        r = SYS3(SYS_connect, fd, a, alen);
+        block_end(v);
+        cancel_point(v);
+    }
+    return r;
+}

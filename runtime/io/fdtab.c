@@ -1,0 +1,397 @@
+/* See fdtab.h.
+ *
+ * Lock order: poller.lk, then fdesc.lk.  `armed` and `home` change only with both held, so either protects a read.
+ * Entries live in chunks that are never freed; `chunks[i]` is written once. */
+#include "runtime/io/fdtab.h"
+#include "runtime/mem/slab.h"
+#include "runtime/sched/sched.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define CHUNK 64
+#define MAX_CHUNKS 65536 /* 4 million descriptors */
+
+static struct fdesc *chunks[MAX_CHUNKS];
+static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
+static int vthr_pid; /* whose table this is: a vfork child must leave it alone */
+
+static bool on_read(struct poller_watch *w);
+static bool on_write(struct poller_watch *w);
+
+static struct fdesc *make_chunk(unsigned i)
+{
+    struct fdesc *c;
+
+    lock(&grow_lk);
+    c = chunks[i];
+    if (!c && (c = meta_alloc(CHUNK * sizeof *c))) {
+        vthr_pid = (int)SYS0(SYS_getpid);
+        for (int k = 0; k < CHUNK; k++) {
+            lock_init(&c[k].lk, RANK_FD);
+            c[k].fd = (int)i * CHUNK + k;
+            for (int s = 0; s < 2; s++) {
+                list_init(&c[k].side[s].waiters);
+                c[k].side[s].watch.fn = s ? on_write : on_read;
+            }
+        }
+        store_release(&chunks[i], c);
+    }
+    unlock(&grow_lk);
+    return c;
+}
+
+struct fdesc *fd_peek(int fd)
+{
+    unsigned i = (unsigned)fd / CHUNK;
+    struct fdesc *c = i < MAX_CHUNKS ? load_acquire(&chunks[i]) : NULL;
+
+    return c ? &c[(unsigned)fd % CHUNK] : NULL;
+}
+
+struct fdesc *fd_get(int fd)
+{
+    unsigned i = (unsigned)fd / CHUNK;
+    struct fdesc *c;
+
+    if (unlikely(i >= MAX_CHUNKS))
+        return NULL;
+    c = load_acquire(&chunks[i]);
+    if (unlikely(!c) && !(c = make_chunk(i)))
+        return NULL;
+    return &c[(unsigned)fd % CHUNK];
+}
+
+/* --- Events --- */
+
+/* Poller's lock held. */
+static bool on_event(struct fdesc *d, struct fd_side *s)
+{
+    struct list *it, *tmp;
+    bool one = false, keep = true;
+
+    lock(&d->lk);
+    if (list_empty(&s->waiters)) {
+        if (++s->idle_events >= 2) {
+            s->armed = false;
+            keep = false;
+        }
+    } else {
+        list_for_each_safe (it, tmp, &s->waiters) {
+            struct fd_node *n = container_of(it, struct fd_node, link);
+
+            if (!n->shared && one)
+                continue;
+            list_del(it);
+            n->linked = false;
+            if (waiter_wake_batch(n->w, n->ticket, W_WOKEN) && !n->shared)
+                one = true;
+        }
+        s->idle_events = 0;
+    }
+    unlock(&d->lk);
+    return keep;
+}
+static bool on_read(struct poller_watch *w)
+{
+    struct fd_side *s = container_of(w, struct fd_side, watch);
+
+    return on_event(container_of(s, struct fdesc, side[FD_READ]), s);
+}
+static bool on_write(struct poller_watch *w)
+{
+    struct fd_side *s = container_of(w, struct fd_side, watch);
+
+    return on_event(container_of(s, struct fdesc, side[FD_WRITE]), s);
+}
+
+/* --- Waiting --- */
+
+static struct poller *home_of(struct fdesc *d)
+{
+    struct poller *h = load_acquire(&d->home);
+    struct vthread *v = vthr_self;
+
+    if (h)
+        return h;
+    return v && v->proc ? &v->proc->poller : &vthr_procs[0].poller;
+}
+
+static void arm(struct fdesc *d, enum fd_dir dir)
+{
+    struct fd_side *s = &d->side[dir];
+    struct poller *p;
+
+    for (;;) { /* until the home that we locked is the one that counts */
+        p = home_of(d);
+        lock(&p->lk);
+        lock(&d->lk);
+        if (!d->home || d->home == p)
+            break;
+        unlock(&d->lk);
+        unlock(&p->lk);
+    }
+    if (!s->armed && !d->closing && !list_empty(&s->waiters)) {
+        store_release(&d->home, p);
+        s->armed = true;
+        s->idle_events = 0;
+        poller_watch_start_locked(p, &s->watch, d->fd, dir == FD_WRITE);
+    }
+    unlock(&d->lk);
+    unlock(&p->lk);
+    poller_changed(p);
+}
+
+void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter *w, uint64_t ticket, bool shared)
+{
+    struct fd_side *s = &d->side[dir];
+    bool need_arm;
+
+    n->w = w;
+    n->ticket = ticket;
+    n->shared = shared;
+    lock(&d->lk);
+    if (unlikely(d->closing)) { /* the number is between two files: look again */
+        n->linked = false;
+        unlock(&d->lk);
+        waiter_wake(w, ticket, W_WOKEN);
+        return;
+    }
+    n->linked = true;
+    list_add_tail(&s->waiters, &n->link);
+    s->idle_events = 0;
+    need_arm = !s->armed;
+    unlock(&d->lk);
+    if (need_arm)
+        arm(d, dir);
+}
+
+void fd_unlink(struct fdesc *d, struct fd_node *n)
+{
+    if (!n->linked) /* written under the lock before the wake that let us run, or never shared */
+        return;
+    lock(&d->lk);
+    if (n->linked) {
+        list_del(&n->link);
+        n->linked = false;
+    }
+    unlock(&d->lk);
+}
+
+enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline)
+{
+    struct waiter *w = &vthr_self->w;
+    struct fd_node n;
+    enum wake_reason r;
+
+    fd_link(d, dir, &n, w, waiter_prepare(w), false);
+    r = waiter_park(w, deadline, d);
+    lock(&d->lk); /* the waker may still be inside on_event with our node */
+    if (n.linked) {
+        list_del(&n.link);
+        n.linked = false;
+    }
+    unlock(&d->lk);
+    return r;
+}
+
+/* --- Closing --- */
+
+static bool not_our_table(void)
+{
+    return (int)SYS0(SYS_getpid) != vthr_pid;
+}
+
+static void wake_all_closed(struct fd_side *s)
+{
+    while (!list_empty(&s->waiters)) {
+        struct fd_node *n = container_of(s->waiters.next, struct fd_node, link);
+
+        list_del(&n->link);
+        n->linked = false;
+        waiter_wake_batch(n->w, n->ticket, W_CLOSED);
+    }
+}
+
+static void forget(struct fdesc *d)
+{
+    d->gen++;
+    d->kind = FD_UNKNOWN;
+    d->mode_known = d->timeo_known = 0;
+    d->side[0].drained = d->side[1].drained = false;
+}
+
+void fd_close_begin(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+    struct poller *p;
+    struct vthread *v;
+
+    if (!d)
+        return;
+    if ((load_relaxed(&d->home) || load_relaxed(&d->kind)) && not_our_table())
+        return;
+    v = wake_enter();
+    for (;;) {
+        p = load_acquire(&d->home);
+        if (p)
+            lock(&p->lk);
+        lock(&d->lk);
+        if (d->home == p)
+            break;
+        unlock(&d->lk);
+        if (p)
+            unlock(&p->lk);
+    }
+    d->closing++;
+    forget(d);
+    for (int i = 0; i < 2; i++) {
+        if (d->side[i].armed)
+            poller_watch_stop_locked(p, &d->side[i].watch);
+        d->side[i].armed = false;
+        wake_all_closed(&d->side[i]);
+    }
+    store_release(&d->home, NULL);
+    unlock(&d->lk);
+    if (p)
+        unlock(&p->lk);
+    wake_leave(v);
+}
+
+void fd_close_end(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+
+    if (!d || !load_relaxed(&d->closing) || not_our_table())
+        return;
+    lock(&d->lk);
+    if (d->closing)
+        d->closing--;
+    unlock(&d->lk);
+}
+
+static void each_known(unsigned lo, unsigned hi, void (*fn)(int))
+{
+    for (unsigned i = lo / CHUNK; i < MAX_CHUNKS && i <= hi / CHUNK; i++) {
+        if (!load_acquire(&chunks[i]))
+            continue;
+        for (unsigned fd = i * CHUNK; fd < (i + 1) * CHUNK; fd++)
+            if (fd >= lo && fd <= hi)
+                fn((int)fd);
+    }
+}
+void fd_close_range_begin(unsigned lo, unsigned hi)
+{
+    each_known(lo, hi, fd_close_begin);
+}
+void fd_close_range_end(unsigned lo, unsigned hi)
+{
+    each_known(lo, hi, fd_close_end);
+}
+
+void fd_fresh(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+
+    if (!d || (!load_relaxed(&d->kind) && !load_relaxed(&d->home)))
+        return;
+    /* Known under this number: it was closed by a route that we did not see. */
+    fd_close_begin(fd);
+    fd_close_end(fd);
+}
+
+void fd_forget_mode(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+
+    if (d)
+        store_relaxed(&d->mode_known, 0);
+}
+void fd_forget_timeouts(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+
+    if (d)
+        store_relaxed(&d->timeo_known, 0);
+}
+
+/* --- What is known of a descriptor --- */
+
+enum fd_kind fd_learn_kind(struct fdesc *d)
+{
+    struct stat st;
+    int type = 0;
+    unsigned len = sizeof type;
+    enum fd_kind k;
+
+    if (d->kind != FD_UNKNOWN)
+        return d->kind;
+    if (SYS2(SYS_fstat, d->fd, &st) < 0)
+        return FD_UNKNOWN;
+    if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
+        k = FD_FILE;
+    else if (!S_ISSOCK(st.st_mode))
+        k = FD_FLOW;
+    else if (SYS5(SYS_getsockopt, d->fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM)
+        k = FD_STREAM;
+    else
+        k = FD_SOCKET;
+    d->kind = k;
+    return k;
+}
+
+bool fd_is_blocking(struct fdesc *d)
+{
+    long fl = SYS2(SYS_fcntl, d->fd, F_GETFL);
+
+    d->blocking = fl >= 0 && !(fl & O_NONBLOCK);
+    d->mode_known = 1;
+    return d->blocking;
+}
+
+static uint64_t ask_timeout(int fd, int opt)
+{
+    struct timeval tv = { 0, 0 };
+    unsigned len = sizeof tv;
+
+    if (SYS5(SYS_getsockopt, fd, SOL_SOCKET, opt, &tv, &len) < 0)
+        return 0;
+    return (uint64_t)tv.tv_sec * NSEC_PER_SEC + (uint64_t)tv.tv_usec * 1000;
+}
+
+uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir)
+{
+    if (!d->timeo_known) {
+        bool sock = d->kind == FD_STREAM || d->kind == FD_SOCKET;
+
+        d->timeo[0] = sock ? ask_timeout(d->fd, SO_RCVTIMEO) : 0;
+        d->timeo[1] = sock ? ask_timeout(d->fd, SO_SNDTIMEO) : 0;
+        d->timeo_known = 1;
+    }
+    return d->timeo[dir];
+}
+
+/* --- fork --- */
+
+void fdtab_reset_child(void)
+{
+    lock_init(&grow_lk, RANK_FDTAB);
+    vthr_pid = (int)SYS0(SYS_getpid);
+    for (unsigned i = 0; i < MAX_CHUNKS; i++) {
+        struct fdesc *c = chunks[i];
+
+        for (int k = 0; c && k < CHUNK; k++) {
+            lock_init(&c[k].lk, RANK_FD);
+            c[k].home = NULL;
+            c[k].closing = 0;
+            c[k].accepting = 0;
+            forget(&c[k]);
+            for (int s = 0; s < 2; s++) {
+                c[k].side[s].armed = false;
+                list_init(&c[k].side[s].waiters);
+            }
+        }
+    }
+}

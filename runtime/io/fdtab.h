@@ -1,0 +1,84 @@
+/* The descriptor table: what the runtime knows of each descriptor number, and waiting for it to become ready.
+ *
+ * Watchers stay armed between waits (level-triggered), so that steady traffic needs no epoll_ctl; one that fires twice with
+ * nobody waiting is stopped.  close, dup2 and friends bracket the real call with fd_close_begin/fd_close_end: the generation
+ * changes, waiters wake (W_CLOSED), watchers stop.
+ *
+ * What is remembered of a descriptor (kind, blocking mode, timeouts) is a hint that lives for one generation and is dropped
+ * by every hooked call that can change it. */
+#pragma once
+#include "runtime/base/list.h"
+#include "runtime/io/poller.h"
+#include "runtime/sched/waiter.h"
+
+enum fd_dir { FD_READ = 0, FD_WRITE = 1 };
+
+enum fd_kind {
+    FD_UNKNOWN,
+    FD_FILE,   /* regular file, directory, block device: never polls, may block on the disk */
+    FD_STREAM, /* stream socket */
+    FD_SOCKET, /* another socket */
+    FD_FLOW,   /* pipe, eventfd, ...: RWF_NOWAIT works */
+    FD_OTHER   /* RWF_NOWAIT does not work: terminals, FIFOs, inotify */
+};
+
+struct fd_node { /* one waiter on one direction of one descriptor; on the waiter's stack */
+    struct list link;
+    struct waiter *w;
+    uint64_t ticket;
+    bool linked;  /* protected by fdesc.lk */
+    bool shared;  /* poll and friends: an event wakes all of these, and one of the others */
+};
+
+struct fd_side {
+    struct poller_watch watch;
+    struct list waiters; /* FIFO; protected by fdesc.lk */
+    bool armed;          /* protected by fdesc.lk, changed under home->lk too */
+    uint8_t idle_events; /* events since somebody last waited */
+    bool drained;        /* hint: the last read took all there was */
+};
+
+struct fdesc {
+    struct vthr_lock lk;
+    int fd;
+    uint32_t gen;
+    uint32_t closing;     /* inside a close bracket */
+    uint8_t kind;         /* enum fd_kind */
+    uint8_t mode_known;   /* blocking says whether O_NONBLOCK was clear when last asked */
+    uint8_t blocking;
+    uint8_t timeo_known;
+    uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
+    struct poller *home;  /* where the watchers are; NULL: none armed */
+    uint32_t accepting;   /* 1: a vthread is in accept */
+    struct fd_side side[2];
+};
+
+VTHR_BEGIN_DECLS
+/* The entry, made at first use.  NULL: fd is negative or too large, or no memory. */
+struct fdesc *fd_get(int fd);
+/* The entry if it exists. */
+struct fdesc *fd_peek(int fd);
+
+/* Parks the vthread (inside the runtime) until the direction may be ready.  W_WOKEN also means: try again. */
+enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline);
+
+/* For waits on many descriptors: link n nodes, park by waiter_park, unlink. */
+void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter *w, uint64_t ticket, bool shared);
+void fd_unlink(struct fdesc *d, struct fd_node *n);
+
+void fd_close_begin(int fd);
+void fd_close_end(int fd);
+/* The same for all descriptors from lo to hi, both included. */
+void fd_close_range_begin(unsigned lo, unsigned hi);
+void fd_close_range_end(unsigned lo, unsigned hi);
+/* A new descriptor came into being behind the number: forget what was known. */
+void fd_fresh(int fd);
+void fd_forget_mode(int fd);
+void fd_forget_timeouts(int fd);
+
+enum fd_kind fd_learn_kind(struct fdesc *d);
+bool fd_is_blocking(struct fdesc *d); /* asks the kernel */
+uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir);
+
+void fdtab_reset_child(void); /* no vthread waits for anything, no watcher is armed */
+VTHR_END_DECLS

@@ -1,0 +1,258 @@
+/* See poller.h.
+ *
+ * libev is opened privately at activation: a process that never makes a thread does not load it, the program's own libev (or
+ * one linked into it statically) is not mixed up with ours, and its system calls are libc's, not our hooks.
+ *
+ * libev facts that this relies on (4.33, ev.c): stopping a watcher makes no system call until an unwanted event arrives; a changed
+ * descriptor is told to epoll at the loop's next iteration; ev_io_set marks the descriptor as possibly reopened, which
+ * forces an EPOLL_CTL_ADD. */
+#include "runtime/io/poller.h"
+#include "runtime/base/panic.h"
+#include "runtime/base/sys.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+_Static_assert(sizeof(struct ev_io) <= sizeof(struct ev_storage), "ev_io does not fit");
+
+static struct {
+    void *handle;
+    struct ev_loop *(*loop_new)(unsigned);
+    void (*loop_destroy)(struct ev_loop *);
+    int (*run)(struct ev_loop *, int);
+    void (*io_start)(struct ev_loop *, struct ev_io *);
+    void (*io_stop)(struct ev_loop *, struct ev_io *);
+    void (*set_userdata)(struct ev_loop *, void *);
+    void *(*userdata)(struct ev_loop *);
+    void (*set_release)(struct ev_loop *, void (*)(struct ev_loop *), void (*)(struct ev_loop *));
+} ev;
+
+static int real_eventfd(void)
+{
+    return (int)SYS2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+static int real_timerfd(void)
+{
+    return (int)SYS2(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+struct poller_ops vthr_poller_ops = { real_eventfd, real_timerfd };
+
+static int load_libev(const char **why)
+{
+    void *h = ev.handle;
+
+    if (h)
+        return 0;
+    h = dlopen("libev.so.4", VTHR_DLOPEN_PRIVATE);
+    *why = "libev.so.4 cannot be loaded: apt-get install libev4";
+    if (!h)
+        return -ENOENT;
+#define GET(field, name) \
+    if (!(*(void **)&ev.field = dlsym(h, name))) \
+        return -ENOENT
+    GET(loop_new, "ev_loop_new");
+    GET(loop_destroy, "ev_loop_destroy");
+    GET(run, "ev_run");
+    GET(io_start, "ev_io_start");
+    GET(io_stop, "ev_io_stop");
+    GET(set_userdata, "ev_set_userdata");
+    GET(userdata, "ev_userdata");
+    GET(set_release, "ev_set_loop_release_cb");
+#undef GET
+    ev.handle = h;
+    return 0;
+}
+
+static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+    struct poller_watch *w = (struct poller_watch *)io;
+
+    (void)revents;
+    if (!w->fn(w))
+        ev.io_stop(loop, io);
+}
+
+static bool on_wake(struct poller_watch *w)
+{
+    struct poller *p = container_of(w, struct poller, wake);
+    uint64_t n;
+
+    SYS3(SYS_read, p->wakefd, &n, sizeof n);
+    return true;
+}
+
+static bool on_timer(struct poller_watch *w)
+{
+    struct poller *p = container_of(w, struct poller, timer);
+    uint64_t n;
+
+    SYS3(SYS_read, p->tfd, &n, sizeof n);
+    p->armed_at = NO_DEADLINE;
+    return true;
+}
+
+static void release_loop(struct ev_loop *loop)
+{
+    struct poller *p = ev.userdata(loop);
+
+    store_relaxed(&p->in_wait, 1u);
+    unlock(&p->lk);
+}
+static void acquire_loop(struct ev_loop *loop)
+{
+    struct poller *p = ev.userdata(loop);
+
+    lock(&p->lk);
+    store_relaxed(&p->in_wait, 0u);
+}
+
+void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd, bool write)
+{
+    struct ev_io *io = (struct ev_io *)&w->ev;
+
+    ev_init(io, on_io);
+    ev_io_set(io, fd, write ? EV_WRITE : EV_READ);
+    ev.io_start(p->loop, io);
+}
+
+void poller_watch_stop_locked(struct poller *p, struct poller_watch *w)
+{
+    ev.io_stop(p->loop, (struct ev_io *)&w->ev);
+}
+
+void poller_changed(struct poller *p)
+{
+    if (load_relaxed(&p->in_wait))
+        poller_kick(p);
+}
+
+static bool is_epoll(int fd)
+{
+    char path[32] = "/proc/self/fd/", num[24], link[64];
+    long n;
+
+    strcat(path, vthr_utoa((uint64_t)fd, num));
+    n = SYS4(SYS_readlinkat, AT_FDCWD, path, link, sizeof link - 1);
+    link[n > 0 ? n : 0] = 0;
+    return strcmp(link, "anon_inode:[eventpoll]") == 0;
+}
+
+/* libev does not tell its descriptor.  The kernel hands out the lowest free number: find it from there. */
+static struct ev_loop *new_loop(int *epfd)
+{
+    int low = vthr_poller_ops.eventfd(), fd;
+    struct ev_loop *l;
+
+    *epfd = -1;
+    if (low < 0)
+        return NULL;
+    SYS1(SYS_close, low);
+    for (fd = low; fd < low + 64 && is_epoll(fd); fd++)
+        ;
+    low = fd;
+    l = ev.loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+    for (; l && fd < low + 64 && *epfd < 0; fd++)
+        if (is_epoll(fd))
+            *epfd = fd;
+    return l;
+}
+
+int poller_init(struct poller *p, const char **why)
+{
+    int r = load_libev(why);
+
+    if (r)
+        return r;
+    lock_init(&p->lk, RANK_POLLER);
+    *why = "no descriptors left for the poller: raise the limit (ulimit -n)";
+    p->wakefd = vthr_poller_ops.eventfd();
+    if (p->wakefd < 0)
+        return p->wakefd;
+    p->tfd = vthr_poller_ops.timerfd();
+    if (p->tfd < 0) {
+        r = p->tfd;
+        goto err_wakefd;
+    }
+    p->loop = new_loop(&p->epfd);
+    if (!p->loop) {
+        r = -EMFILE;
+        goto err_tfd;
+    }
+    ev.set_userdata(p->loop, p);
+    ev.set_release(p->loop, release_loop, acquire_loop);
+    p->armed_at = NO_DEADLINE;
+    p->in_wait = 0;
+    p->wake.fn = on_wake;
+    p->timer.fn = on_timer;
+    poller_watch_start_locked(p, &p->wake, p->wakefd, false);
+    poller_watch_start_locked(p, &p->timer, p->tfd, false);
+    return 0;
+
+err_tfd:
+    SYS1(SYS_close, p->tfd);
+err_wakefd:
+    SYS1(SYS_close, p->wakefd);
+    return r;
+}
+
+void poller_term(struct poller *p)
+{
+    if (!p->loop)
+        return;
+    ev.loop_destroy(p->loop);
+    p->loop = NULL;
+    SYS1(SYS_close, p->tfd);
+    SYS1(SYS_close, p->wakefd);
+}
+
+void poller_abandon(struct poller *p)
+{
+    if (!p->loop)
+        return;
+    if (p->epfd >= 0)
+        SYS1(SYS_close, p->epfd);
+    SYS1(SYS_close, p->tfd);
+    SYS1(SYS_close, p->wakefd);
+    p->loop = NULL;
+}
+
+void poller_poll(struct poller *p)
+{
+    lock(&p->lk);
+    ev.run(p->loop, EVRUN_NOWAIT);
+    unlock(&p->lk);
+}
+
+static void arm_timer(struct poller *p, uint64_t deadline)
+{
+    struct itimerspec its = { { 0, 0 }, { 0, 0 } };
+
+    /* An earlier setting costs one spurious wake, setting it again costs a system call each time. */
+    if (deadline >= p->armed_at)
+        return;
+    its.it_value.tv_sec = (time_t)(deadline / NSEC_PER_SEC);
+    its.it_value.tv_nsec = (long)(deadline % NSEC_PER_SEC);
+    if (deadline == 0)
+        its.it_value.tv_nsec = 1; /* zero would disarm */
+    SYS4(SYS_timerfd_settime, p->tfd, TFD_TIMER_ABSTIME, &its, NULL);
+    p->armed_at = deadline;
+}
+
+void poller_wait(struct poller *p, uint64_t deadline, const uint32_t *still)
+{
+    lock(&p->lk);
+    arm_timer(p, deadline);
+    ev.run(p->loop, load_relaxed(still) ? EVRUN_ONCE : EVRUN_NOWAIT);
+    unlock(&p->lk);
+}
+
+void poller_kick(struct poller *p)
+{
+    uint64_t one = 1;
+
+    SYS3(SYS_write, p->wakefd, &one, sizeof one);
+}

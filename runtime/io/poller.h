@@ -1,0 +1,52 @@
+/* A poller: a libev loop with its lock.  One per processor; the only user of libev.
+ *
+ * The lock is held while watchers change and while libev runs callbacks, and released around its epoll_wait, so others may
+ * arm watchers at any time; it is never held while user code runs. */
+#pragma once
+#include "runtime/base/lock.h"
+
+/* Storage for a struct ev_io, whose size is checked in poller.c. */
+struct ev_storage {
+    uint64_t words[8];
+};
+
+struct poller_watch {
+    struct ev_storage ev;
+    /* Runs with the poller's lock held.  False: nobody waits, stop watching. */
+    bool (*fn)(struct poller_watch *);
+};
+
+struct poller {
+    struct vthr_lock lk;
+    void *loop;        /* struct ev_loop; protected by lk */
+    int epfd;          /* libev's epoll descriptor */
+    int wakefd, tfd;   /* eventfd that ends a sleep; timerfd for the next deadline */
+    struct poller_watch wake, timer;
+    uint64_t armed_at; /* what tfd is set to; protected by lk */
+    uint32_t in_wait;  /* the owner is inside epoll_wait: changes need a kick to be seen */
+};
+
+VTHR_BEGIN_DECLS
+/* 0, or -errno with *why set (no libev, no descriptors left). */
+int poller_init(struct poller *p, const char **why);
+void poller_term(struct poller *p);
+/* In a forked child: closes the descriptors; the loop, which another thread may have been changing, is left alone. */
+void poller_abandon(struct poller *p);
+/* Looks once without waiting; callbacks make vthreads ready. */
+void poller_poll(struct poller *p);
+/* Sleeps until an event, a kick or `deadline`; not at all once *still is 0. */
+void poller_wait(struct poller *p, uint64_t deadline, const uint32_t *still);
+void poller_kick(struct poller *p);
+
+/* Watch for reading (write == false) or writing.  Lock held by the caller for the _locked forms. */
+void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd, bool write);
+void poller_watch_stop_locked(struct poller *p, struct poller_watch *w);
+/* To be called after the lock was released: makes a sleeping owner see the new watcher. */
+void poller_changed(struct poller *p);
+
+struct poller_ops { /* so that tests can make descriptor creation fail */
+    int (*eventfd)(void);
+    int (*timerfd)(void);
+};
+extern struct poller_ops vthr_poller_ops;
+VTHR_END_DECLS

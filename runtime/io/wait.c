@@ -1,0 +1,68 @@
+/* See wait.h. */
+#include "runtime/io/wait.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
+#include <errno.h>
+
+static long park(struct vthread *v, struct io_wait *w)
+{
+    enum wake_reason r;
+
+    v->sig_eintr = 0;
+    rt_enter(v);
+    r = fd_wait(w->d, w->dir, w->deadline);
+    rt_leave(v);
+    switch (r) {
+    case W_TIMEOUT:
+        return -EAGAIN;
+    case W_CLOSED:
+        return -EBADF;
+    case W_INTR:
+        cancel_point(v);
+        return signal_eintr(v) ? -EINTR : 0;
+    default:
+        return 0;
+    }
+}
+
+static void ask(struct io_wait *w)
+{
+    uint64_t t;
+
+    fd_learn_kind(w->d);
+    t = fd_timeout(w->d, w->dir);
+    w->deadline = t ? now_ns() + t : NO_DEADLINE;
+    w->restartable = t == 0;
+    w->asked = true;
+}
+
+long io_wait_more(struct vthread *v, struct io_wait *w)
+{
+    long r;
+
+    if (!w->asked) {
+        if (!fd_is_blocking(w->d))
+            return -EAGAIN;
+        ask(w);
+    }
+    r = park(v, w);
+    if (r == 0 && v->sig_ran && !w->restartable) {
+        v->sig_ran = 0;
+        return -EINTR;
+    }
+    return r;
+}
+
+long io_wait_first(struct vthread *v, struct io_wait *w)
+{
+    struct fd_side *s = &w->d->side[w->dir];
+
+    if (!s->drained || !w->d->mode_known || !w->d->blocking || !w->d->timeo_known || w->d->timeo[w->dir] || !s->armed)
+        return 0;
+    s->drained = false; /* once: whatever woke us, the next attempt is real */
+    w->deadline = NO_DEADLINE;
+    w->restartable = true;
+    w->asked = true;
+    v->sig_ran = 0;
+    return park(v, w);
+}

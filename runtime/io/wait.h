@@ -1,0 +1,27 @@
+/* Waiting for a descriptor on behalf of a call that returned EAGAIN. */
+#pragma once
+#include "runtime/io/fdtab.h"
+#include "runtime/sched/sched.h"
+
+VTHR_BEGIN_DECLS
+/* The state of one blocking call. */
+struct io_wait {
+    struct fdesc *d;
+    enum fd_dir dir;
+    bool asked;        /* mode and timeout are known */
+    bool restartable;  /* by SA_RESTART: not with a timeout set (signal(7)) */
+    uint64_t deadline;
+};
+
+static inline void io_wait_init(struct io_wait *w, struct fdesc *d, enum fd_dir dir)
+{
+    w->d = d;
+    w->dir = dir;
+    w->asked = false;
+}
+/* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF. */
+long io_wait_more(struct vthread *v, struct io_wait *w);
+/* Before the first attempt, where the last read left nothing and the mode is known to be blocking: saves the attempt.
+ * 0: go on. */
+long io_wait_first(struct vthread *v, struct io_wait *w);
+VTHR_END_DECLS

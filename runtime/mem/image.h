@@ -1,0 +1,47 @@
+/* The glibc thread image: TCB (struct pthread), static TLS and DTV, so that a vthread is a real thread to libc. */
+#pragma once
+#include "runtime/base/compiler.h"
+
+VTHR_BEGIN_DECLS
+/* What we know of this glibc's struct pthread; offsets from the thread pointer. */
+struct image_facts {
+    size_t pd_size;    /* sizeof (struct pthread) */
+    size_t tls_below;  /* static TLS below the thread pointer */
+    size_t tls_align;
+    size_t off_tid, off_list, off_dtv, off_cancel, off_specific, off_result;
+};
+extern struct image_facts vthr_image;
+
+/* Probes glibc and makes the template.  Creates and joins one native thread.  0, or -errno with *why set to a
+ * message; nothing stays changed then. */
+int image_init(const char **why);
+
+/* Builds an image around thread pointer `tp`: [tp - tls_below, tp + pd_size) must be zeroed memory.  0 or -ENOMEM. */
+int image_create(void *tp, uint32_t tid);
+/* Makes a used image as good as new, but for libc's own TLS (malloc's tcache, resolver), which stays warm. */
+void image_reset(void *tp, uint32_t tid);
+/* A library may have come or gone: the TLS template is made anew before the next use. */
+void image_modules_changed(void);
+
+/* errno, ctype tables and resolver pointer of the running image: call once on its own stack, first thing. */
+void image_enter(void);
+/* thread_local destructors, then locale; key destructors are thread/tsd.c's. */
+void image_run_tls_dtors(void);
+/* The value that glibc's pthread_exit stored. */
+static inline void *image_result(const void *tp)
+{
+    return *(void *const *)((const char *)tp + vthr_image.off_result);
+}
+/* glibc's cancellation word of an image (nptl/descr.h: CANCELSTATE 1, CANCELTYPE 2, CANCELED 8, EXITING 16). */
+static inline int *image_cancel_word(const void *tp)
+{
+    return (int *)((uintptr_t)tp + vthr_image.off_cancel);
+}
+static inline uint32_t *image_tid(const void *tp)
+{
+    return (uint32_t *)((uintptr_t)tp + vthr_image.off_tid);
+}
+/* The main thread's OS thread will run others: take its kernel rseq registration away from its image. */
+void image_unregister_rseq(void);
+void image_reset_child(void);
+VTHR_END_DECLS

@@ -1,0 +1,17 @@
+/* The façade: what preload/ may use of the runtime. */
+#pragma once
+#include "runtime/io/fdtab.h"
+#include "runtime/io/io.h"
+#include "runtime/mem/image.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sync/barrier.h"
+#include "runtime/sync/cond.h"
+#include "runtime/sync/deadline.h"
+#include "runtime/sync/futex.h"
+#include "runtime/sync/mutex.h"
+#include "runtime/sync/rwlock.h"
+#include "runtime/sync/sem.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
+#include "runtime/thread/thread.h"

@@ -1,0 +1,179 @@
+/* Carriers: the OS threads that run vthreads, and the spares among them.
+ *
+ * A carrier without a processor is a spare: it sleeps on `assigned` until a handoff gives it one.  More than VTHR_SPARES sleeping
+ * ones end.  A carrier is started only to take over a processor, so their number never exceeds the processors plus the
+ * vthreads that hold an OS thread of their own (blocked or computing): what native would have used.
+ * Carriers run with all signals blocked but the synchronous ones and our own (thread/signal.c).
+ *
+ * Protected by `lk`: the spare list and counts. */
+#include "runtime/base/options.h"
+#include "runtime/base/panic.h"
+#include "runtime/base/real.h"
+#include "runtime/mem/image.h"
+#include "runtime/mem/slab.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/shell.h"
+#include "runtime/base/ksig.h"
+#include <errno.h>
+#include <string.h>
+
+#define CARRIER_STACK 131072ul
+#define FIRST_STACK 131072ul
+
+static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
+static struct carrier *spares;
+static unsigned n_spares, n_carriers;
+static struct carrier *unused; /* descriptors of ended carriers, linked by next_spare */
+
+unsigned carrier_count(void)
+{
+    return load_relaxed(&n_carriers);
+}
+
+static struct carrier *new_descriptor(void)
+{
+    struct carrier *c;
+
+    lock(&lk);
+    c = unused;
+    if (c)
+        unused = c->next_spare;
+    unlock(&lk);
+    if (!c)
+        c = meta_alloc(sizeof *c);
+    if (c)
+        memset(c, 0, sizeof *c);
+    return c;
+}
+
+void carrier_main(void *arg)
+{
+    struct carrier *c = arg;
+
+    vthr_carrier = c;
+    c->ctx.tp = (uintptr_t)arch_tp();
+    image_enter();
+    c->tid = (int)SYS0(SYS_gettid);
+    ksig_set_mask(KSIG_CARRIER_MASK);
+    sched_loop(c);
+}
+
+static void *thread_main(void *arg)
+{
+    carrier_main(arg);
+    return NULL;
+}
+
+struct carrier *carrier_new_first(void)
+{
+    struct carrier *c = new_descriptor();
+    struct vthread *shell = c ? shell_get(FIRST_STACK, 4096, NULL) : NULL;
+
+    if (!shell)
+        return NULL;
+    c->is_first = true;
+    c->tid = (int)SYS0(SYS_gettid);
+    arch_ctx_make(&c->ctx, shell_stack_top(shell), shell->pd, carrier_main, c);
+    n_carriers = 1;
+    return c;
+}
+
+static struct carrier *start_carrier(void)
+{
+    struct carrier *c = new_descriptor();
+    pthread_attr_t attr;
+    pthread_t th;
+    uint64_t old;
+    int r;
+
+    if (!c)
+        return NULL;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, CARRIER_STACK);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    old = ksig_set_mask(~0ull);
+    r = REAL(pthread_create)(&th, &attr, thread_main, c);
+    ksig_set_mask(old);
+    pthread_attr_destroy(&attr);
+    lock(&lk);
+    if (r) {
+        c->next_spare = unused;
+        unused = c;
+    } else {
+        n_carriers++;
+    }
+    unlock(&lk);
+    return r ? NULL : c;
+}
+
+struct carrier *carrier_get_spare(void)
+{
+    struct carrier *c;
+
+    lock(&lk);
+    c = spares;
+    if (c) {
+        spares = c->next_spare;
+        n_spares--;
+    }
+    unlock(&lk);
+    return c ? c : start_carrier();
+}
+
+void carrier_put_spare(struct carrier *c)
+{
+    lock(&lk);
+    c->next_spare = spares;
+    spares = c;
+    n_spares++;
+    unlock(&lk);
+}
+
+void carrier_assign(struct carrier *c, struct proc *p)
+{
+    c->given = p;
+    store_release(&c->assigned, 1u);
+    sys_futex_wake(&c->assigned, 1);
+}
+
+static void end_os_thread(struct carrier *c)
+{
+    vthr_carrier = NULL; /* what libc still does on this thread is a native thread's */
+    lock(&lk);
+    c->next_spare = unused;
+    unused = c;
+    n_carriers--;
+    unlock(&lk);
+    REAL(pthread_exit)(NULL);
+}
+
+/* A carrier that was just started is not on the list: its starter assigns it at once. */
+void carrier_wait_spare(struct carrier *c)
+{
+    bool surplus = false;
+
+    if (c->ran) {
+        lock(&lk);
+        surplus = n_spares >= vthr_config.spares && !c->is_first;
+        if (!surplus) {
+            c->next_spare = spares;
+            spares = c;
+            n_spares++;
+        }
+        unlock(&lk);
+    }
+    c->ran = true;
+    if (surplus)
+        end_os_thread(c);
+    while (!load_acquire(&c->assigned))
+        sys_futex_wait(&c->assigned, 0, NO_DEADLINE);
+    store_relaxed(&c->assigned, 0u);
+    c->proc = c->given;
+}
+
+void carrier_reset_child(void)
+{
+    lock_init(&lk, RANK_CARRIERS);
+    spares = unused = NULL;
+    n_spares = n_carriers = 0;
+}

@@ -1,0 +1,248 @@
+/* See lot.h.  Buckets are zero until first used, so a process that never contends does not touch them. */
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define BUCKETS 16384u
+
+struct lot_bucket {
+    struct vthr_lock lk;
+    struct list q; /* of lot_node; next == NULL: never used */
+};
+
+static struct lot_bucket buckets[BUCKETS];
+
+static struct lot_bucket *bucket_of(const void *addr)
+{
+    return &buckets[((uintptr_t)addr >> 2) * 0x9e3779b97f4a7c15ull >> 50];
+}
+
+struct lot_bucket *lot_lock(const void *addr)
+{
+    struct lot_bucket *b = bucket_of(addr);
+
+    b->lk.rank = RANK_LOT;
+    lock(&b->lk);
+    if (unlikely(!b->q.next))
+        list_init(&b->q);
+    return b;
+}
+
+void lot_unlock(struct lot_bucket *b)
+{
+    unlock(&b->lk);
+}
+
+void lot_queue(struct lot_bucket *b, struct lot_node *n, const void *addr, struct waiter *w, uint64_t ticket)
+{
+    n->addr = addr;
+    n->w = w;
+    n->ticket = ticket;
+    n->bits = ~0u;
+    n->linked = true;
+    list_add_tail(&b->q, &n->link);
+}
+
+static int wake_nodes(struct lot_bucket *b, const void *addr, int n, uint32_t bits, uint32_t *count)
+{
+    struct list *it, *tmp;
+    int woken = 0;
+
+    list_for_each_safe (it, tmp, &b->q) {
+        struct lot_node *node = container_of(it, struct lot_node, link);
+
+        if (woken >= n)
+            break;
+        if (node->addr != addr || !(node->bits & bits))
+            continue;
+        list_del(it);
+        struct waiter *w = node->w;
+        uint64_t ticket = node->ticket;
+
+        node->linked = false;
+        if (count)
+            store_relaxed(count, *count - 1);
+        /* One that a timer or a signal claimed first does not count: the wake goes to the next. */
+        woken += waiter_wake(w, ticket, W_WOKEN);
+    }
+    return woken;
+}
+
+int lot_wake_locked(struct lot_bucket *b, const void *addr, int n, uint32_t bits)
+{
+    return wake_nodes(b, addr, n, bits, NULL);
+}
+
+int lot_wake_counted(struct lot_bucket *b, const void *addr, int n, uint32_t *count)
+{
+    return wake_nodes(b, addr, n, ~0u, count);
+}
+
+/* The bucket of a node can change by a requeue until it is locked. */
+static struct lot_bucket *lock_node(struct lot_node *n)
+{
+    for (;;) {
+        const void *addr = load_acquire(&n->addr);
+        struct lot_bucket *b = lot_lock(addr);
+
+        if (n->addr == addr)
+            return b;
+        lot_unlock(b);
+    }
+}
+
+int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), void *arg)
+{
+    enum wake_reason r = waiter_park(n->w, deadline, n->addr);
+
+    /* Also when woken: the waker may be between taking us off and its last look at the node. */
+    struct lot_bucket *b = lock_node(n);
+    if (n->linked) {
+        list_del(&n->link);
+        n->linked = false;
+        if (undo)
+            undo(arg);
+    }
+    lot_unlock(b);
+    return r == W_WOKEN ? 0 : r == W_TIMEOUT ? -ETIMEDOUT : -EINTR;
+}
+
+bool lot_park_stay(struct lot_node *n)
+{
+    struct lot_bucket *b;
+    bool queued;
+
+    waiter_park(n->w, NO_DEADLINE, n->addr);
+    b = lock_node(n);
+    queued = n->linked;
+    lot_unlock(b);
+    return queued;
+}
+
+bool lot_resume(struct lot_node *n, struct waiter *w)
+{
+    struct lot_bucket *b = lock_node(n);
+    bool queued = n->linked;
+
+    if (queued)
+        n->ticket = waiter_prepare(w);
+    lot_unlock(b);
+    return queued;
+}
+
+int lot_park(struct lot_node *n, uint64_t deadline)
+{
+    return lot_park_undo(n, deadline, NULL, NULL);
+}
+
+int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits)
+{
+    struct waiter native, *w = wait_enter(&native);
+    struct lot_node n;
+    struct lot_bucket *b = lot_lock(addr);
+    int r = -EAGAIN;
+
+    if (load_relaxed(addr) == val) {
+        lot_queue(b, &n, addr, w, waiter_prepare(w));
+        n.bits = bits;
+        lot_unlock(b);
+        r = lot_park(&n, deadline);
+    } else {
+        lot_unlock(b);
+    }
+    wait_leave(w);
+    return r;
+}
+
+int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline)
+{
+    return lot_wait_bits(addr, val, deadline, ~0u);
+}
+
+int lot_wake_bits(const void *addr, int n, uint32_t bits)
+{
+    struct vthread *v = wake_enter();
+    struct lot_bucket *b = lot_lock(addr);
+    int woken = lot_wake_locked(b, addr, n, bits);
+
+    lot_unlock(b);
+    wake_leave(v);
+    return woken;
+}
+
+int lot_wake(const void *addr, int n)
+{
+    return lot_wake_bits(addr, n, ~0u);
+}
+
+static void lock_two(const void *x, const void *y, struct lot_bucket **bx, struct lot_bucket **by)
+{
+    struct lot_bucket *a = bucket_of(x), *b = bucket_of(y);
+
+    *bx = a;
+    *by = b;
+    if (a == b) {
+        lot_lock(x);
+    } else if (a < b) {
+        lot_lock(x);
+        b->lk.rank = RANK_LOT;
+        vthr_rank_pop(RANK_LOT); /* two of one rank, in address order */
+        lot_lock(y);
+    } else {
+        lot_lock(y);
+        vthr_rank_pop(RANK_LOT);
+        lot_lock(x);
+    }
+}
+
+static int move_nodes(struct lot_bucket *from_b, const void *from, struct lot_bucket *to_b, const void *to, int m)
+{
+    struct list *it, *tmp;
+    int moved = 0;
+
+    list_for_each_safe (it, tmp, &from_b->q) {
+        struct lot_node *node = container_of(it, struct lot_node, link);
+
+        if (moved >= m)
+            break;
+        if (node->addr != from)
+            continue;
+        list_del(it);
+        store_release(&node->addr, to);
+        list_add_tail(&to_b->q, it);
+        moved++;
+    }
+    return moved;
+}
+
+int lot_requeue(const uint32_t *from, int n, const void *to, int m, const uint32_t *check, int *woken)
+{
+    struct vthread *v = wake_enter();
+    struct lot_bucket *fb, *tb;
+    int w = -EAGAIN, moved = 0;
+
+    lock_two(from, to, &fb, &tb);
+    if (!check || load_relaxed(from) == *check) {
+        w = lot_wake_locked(fb, from, n, ~0u);
+        if (from != to)
+            moved = move_nodes(fb, from, tb, to, m);
+    }
+    if (fb != tb)
+        lot_unlock(tb);
+    lot_unlock(fb);
+    wake_leave(v);
+    if (w >= 0 && woken)
+        *woken = w;
+    return w < 0 ? w : w + moved;
+}
+
+void lot_reset_child(void)
+{
+    for (unsigned i = 0; i < BUCKETS; i++)
+        if (buckets[i].q.next || buckets[i].lk.word) {
+            lock_init(&buckets[i].lk, RANK_LOT);
+            buckets[i].q.next = NULL;
+        }
+}

@@ -1,0 +1,141 @@
+/* The monitor: a native thread that finds stuck carriers.
+ *
+ * Each look compares every processor with the last look.  One whose owner has run the same vthread since is judged by its state:
+ *   P_BLOCK  (announced call)       handed off after BLOCK_NS
+ *   P_USER   whose OS thread used no CPU time since (blocked in the kernel, a page fault)   after BLOCK_NS
+ *   P_USER   that computes          after COMPUTE_NS
+ * A handoff needs somebody to profit: other live vthreads.  The look interval is short after a handoff and doubles to
+ * TICK_MAX; after IDLE_LOOKS looks at which every processor slept the monitor sleeps until one wakes up.
+ *
+ * Why CPU time: it tells "blocked" from "computing" by one system call, for any cause, and only for a carrier that
+ * already looks stuck.  A carrier that is runnable but not running (other load on the core) uses none either: then a
+ * spare competes with it for that core, which is what native threads would do. */
+#include "runtime/base/panic.h"
+#include "runtime/base/real.h"
+#include "runtime/sched/sched.h"
+#include "runtime/base/ksig.h"
+#include <errno.h>
+
+#define TICK_MIN 20000ull
+#define TICK_MAX 10000000ull
+#define BLOCK_NS 20000ull
+#define COMPUTE_NS 10000000ull
+#define IDLE_LOOKS 50
+
+uint32_t vthr_monitor_parked;
+
+static uint64_t thread_cpu_ns(int tid)
+{
+    struct timespec ts;
+    /* include/linux/posix-timers_types.h: per-thread scheduling clock of a tid */
+    clockid_t clk = (clockid_t)((~(unsigned)tid) << 3 | 6);
+
+    if (SYS2(SYS_clock_gettime, clk, &ts) < 0)
+        return 0;
+    return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static bool look(struct proc *p, uint64_t now)
+{
+    uint64_t w = load_acquire(&p->word), tick = load_relaxed(&p->tick), cpu, state = w & P_STATE;
+    struct carrier *c = (struct carrier *)(uintptr_t)(w & ~(uint64_t)P_STATE);
+
+    if (tick != p->mon_tick || w != p->mon_word || state == P_RT) {
+        p->mon_tick = tick;
+        p->mon_word = w;
+        p->mon_since = now;
+        p->mon_cpu = 0;
+        return false;
+    }
+    if (now - p->mon_since < BLOCK_NS || load_relaxed(&vthr_nlive) < 2)
+        return false;
+    if (state == P_BLOCK)
+        return proc_handoff(p, w, HANDOFF_BLOCKED);
+    /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
+    cpu = thread_cpu_ns(c->tid);
+    if (p->mon_cpu && cpu == p->mon_cpu)
+        return proc_handoff(p, w, HANDOFF_BLOCKED);
+    p->mon_cpu = cpu;
+    if (now - p->mon_since >= COMPUTE_NS)
+        return proc_handoff(p, w, HANDOFF_COMPUTING);
+    return false;
+}
+
+static bool all_asleep(void)
+{
+    for (unsigned i = 0; i < vthr_nprocs; i++)
+        if (load_relaxed(&vthr_procs[i].word) && !load_relaxed(&vthr_procs[i].sleeping))
+            return false;
+    return true;
+}
+
+static void deep_sleep(void)
+{
+    store_relaxed(&vthr_monitor_parked, 1u);
+    fence_seq_cst();
+    while (all_asleep() && load_relaxed(&vthr_monitor_parked))
+        sys_futex_wait(&vthr_monitor_parked, 1, NO_DEADLINE);
+    store_relaxed(&vthr_monitor_parked, 0u);
+}
+
+void monitor_unpark(void)
+{
+    if (xchg_acq_rel(&vthr_monitor_parked, 0u))
+        sys_futex_wake(&vthr_monitor_parked, 1);
+}
+
+static void *monitor_main(void *arg)
+{
+    uint64_t tick = TICK_MIN;
+    unsigned idle = 0;
+
+    (void)arg;
+    for (;;) {
+        struct timespec ts = { 0, (long)tick };
+        bool did = false;
+        uint64_t now;
+
+        SYS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+        if (all_asleep()) {
+            if (++idle >= IDLE_LOOKS) {
+                deep_sleep();
+                idle = 0;
+            }
+            tick = TICK_MAX;
+            continue;
+        }
+        idle = 0;
+        now = now_ns();
+        for (unsigned i = 0; i < vthr_nprocs; i++)
+            if (load_relaxed(&vthr_procs[i].word) && !load_relaxed(&vthr_procs[i].sleeping)) {
+                did |= look(&vthr_procs[i], now);
+                /* Work lies behind one that runs, and another processor sleeps. */
+                if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i]))
+                    sched_wake_one();
+            }
+        tick = did ? TICK_MIN : tick * 2 < TICK_MAX ? tick * 2 : TICK_MAX;
+    }
+    return NULL;
+}
+
+int monitor_start(void)
+{
+    pthread_attr_t attr;
+    pthread_t th;
+    uint64_t old;
+    int r;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 65536);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    old = ksig_set_mask(~0ull);
+    r = REAL(pthread_create)(&th, &attr, monitor_main, NULL);
+    ksig_set_mask(old);
+    pthread_attr_destroy(&attr);
+    return -r;
+}
+
+void monitor_reset_child(void)
+{
+    vthr_monitor_parked = 0;
+}

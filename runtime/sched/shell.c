@@ -1,0 +1,219 @@
+/* Shells.
+ *
+ * Layout of a shell's block, low to high:
+ *     guard | stack ... | static TLS | struct pthread (TCB) | struct vthread
+ * The image is added to what the program asked for, never taken out of it.  With a stack of the program's own the
+ * block holds the image only.
+ *
+ * Free shells are kept by class (stack size, guard) last-in first-out, so that the hottest is used first.  Beyond
+ * VTHR_CACHE of them in a class, the stack pages of a returned one go back to the kernel; its image stays, because libc
+ * state in it (malloc's cache) can be neither freed nor lost.
+ *
+ * A number (tid) belongs to a shell and is used again with it.  `vthr_registry[i]` is written once, when i is handed out.
+ * Protected by `lk`: classes and their lists, the count. */
+#include "runtime/sched/shell.h"
+#include "runtime/base/options.h"
+#include "runtime/base/lock.h"
+#include "runtime/mem/image.h"
+#include "runtime/mem/slab.h"
+#include <stddef.h>
+#include <string.h>
+
+#define PAGE 4096ul
+#define MAX_SHELLS (1u << 24)
+
+struct shell_class {
+    struct shell_class *next;
+    size_t stack, guard, block;
+    struct vthread *hot, *cold;
+    unsigned n_hot;
+};
+
+static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_SHELLS);
+static struct shell_class *classes;
+uint32_t vthr_nshells; /* how many entries of the registry are in use */
+struct vthread **vthr_registry;
+
+
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+static size_t vthread_offset(void) /* from the thread pointer */
+{
+    return round_up(vthr_image.pd_size, VTHR_CACHELINE);
+}
+static size_t image_bytes(void)
+{
+    return round_up(vthr_image.tls_below, vthr_image.tls_align) + vthread_offset() +
+           round_up(sizeof(struct vthread), VTHR_CACHELINE);
+}
+
+/* lk held. */
+static struct shell_class *find_class(size_t stack, size_t guard)
+{
+    struct shell_class *c;
+
+    for (c = classes; c; c = c->next)
+        if (c->stack == stack && c->guard == guard)
+            return c;
+    c = meta_alloc(sizeof *c);
+    if (!c)
+        return NULL;
+    c->stack = stack;
+    c->guard = guard;
+    c->block = round_up(guard + stack + image_bytes(), PAGE);
+    c->next = classes;
+    classes = c;
+    return c;
+}
+
+static struct vthread *place(struct shell_class *c, char *block)
+{
+    uintptr_t end = (uintptr_t)block + c->block - round_up(sizeof(struct vthread), VTHR_CACHELINE);
+    uintptr_t align = vthr_image.tls_align > VTHR_CACHELINE ? vthr_image.tls_align : VTHR_CACHELINE;
+    char *tp = (char *)((end - vthread_offset()) & ~(align - 1));
+    struct vthread *v = (struct vthread *)(tp + vthread_offset());
+
+    v->pd = tp;
+    v->block = block;
+    v->cls = c;
+    return v;
+}
+
+/* lk held. */
+static bool register_shell(struct vthread *v)
+{
+    if (!vthr_registry)
+        vthr_registry = meta_alloc(MAX_SHELLS * sizeof *vthr_registry);
+    if (!vthr_registry || vthr_nshells == MAX_SHELLS)
+        return false;
+    v->tid = VTHR_TID_BASE + 1 + vthr_nshells;
+    store_release(&vthr_registry[vthr_nshells], v);
+    store_release(&vthr_nshells, vthr_nshells + 1);
+    return true;
+}
+
+static struct vthread *make(struct shell_class *c)
+{
+    char *block = slab_alloc(c->block, c->guard);
+    struct vthread *v;
+    bool ok;
+
+    if (!block)
+        return NULL;
+    v = place(c, block);
+    lock(&lk);
+    ok = register_shell(v);
+    unlock(&lk);
+    if (!ok || image_create(v->pd, v->tid))
+        return NULL;
+    return v;
+}
+
+static struct vthread *take_free(struct shell_class *c)
+{
+    struct vthread *v = c->hot;
+
+    if (v) {
+        c->hot = v->next_free;
+        c->n_hot--;
+    } else if ((v = c->cold)) {
+        c->cold = v->next_free;
+    }
+    return v;
+}
+
+static void renew(struct vthread *v)
+{
+    uint32_t tid = v->tid;
+    uint64_t word = v->w.word; /* tickets go on counting: a late waker of the last life must not match */
+    void *pd = v->pd;
+    char *block = v->block;
+    struct shell_class *c = v->cls;
+
+    memset(v, 0, sizeof *v);
+    v->tid = tid;
+    v->w.word = word & ~(uint64_t)W_MASK;
+    v->w.vt = v;
+    v->pd = pd;
+    v->block = block;
+    v->cls = c;
+    v->ctx.tp = (uintptr_t)pd;
+}
+
+struct vthread *shell_get(size_t stack, size_t guard, void *user_stack)
+{
+    size_t own = user_stack ? 0 : round_up(stack, PAGE);
+    struct shell_class *c;
+    struct vthread *v;
+
+    guard = user_stack ? 0 : round_up(guard, PAGE);
+    lock(&lk);
+    c = find_class(own, guard);
+    v = c ? take_free(c) : NULL;
+    unlock(&lk);
+    if (v) {
+        image_reset(v->pd, v->tid);
+    } else {
+        v = c ? make(c) : NULL;
+        if (!v)
+            return NULL;
+    }
+    renew(v);
+    v->user_stack = user_stack;
+    v->guard_size = guard;
+    v->stack_lo = user_stack ? user_stack : v->block + guard;
+    v->stack_size = user_stack ? stack : (size_t)((char *)shell_stack_top(v) - v->stack_lo);
+    return v;
+}
+
+void *shell_stack_top(struct vthread *v)
+{
+    uintptr_t top;
+
+    if (v->user_stack)
+        top = (uintptr_t)v->user_stack + v->stack_size;
+    else
+        top = (uintptr_t)v->pd - round_up(vthr_image.tls_below, vthr_image.tls_align);
+    return (void *)(top & ~(uintptr_t)15);
+}
+
+void shell_put(struct vthread *v)
+{
+    struct shell_class *c = v->cls;
+    bool cold;
+
+    v->life = VT_FREE;
+    lock(&lk);
+    cold = c->n_hot >= vthr_config.cache;
+    if (!cold) {
+        v->next_free = c->hot;
+        c->hot = v;
+        c->n_hot++;
+    }
+    unlock(&lk);
+    if (!cold)
+        return;
+    if (!v->user_stack && c->stack) {
+        char *lo = v->block + c->guard;
+        char *hi = (char *)((uintptr_t)shell_stack_top(v) & ~(PAGE - 1));
+
+        slab_discard(lo, (size_t)(hi - lo));
+    }
+    lock(&lk);
+    v->next_free = c->cold;
+    c->cold = v;
+    unlock(&lk);
+}
+
+uint32_t shell_count(void)
+{
+    return load_acquire(&vthr_nshells);
+}
+
+void shell_reset_child(void)
+{
+    lock_init(&lk, RANK_SHELLS);
+    classes = NULL; /* the parent's stacks may hold what the child still needs: none is used again */
+}

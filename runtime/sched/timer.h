@@ -1,0 +1,37 @@
+/* Timers: when a waiter's episode ends by itself.  One binary heap per processor, in ns of CLOCK_MONOTONIC.
+ *
+ * Why not libev's: its clock is a double that is read once per iteration, so a timer set late in an iteration fires
+ * early unless the loop's time is updated first (two clock reads), and epoll rounds to milliseconds.  Here a sleeping
+ * processor arms a timerfd with the earliest deadline instead (poller.c): never early, late by microseconds. */
+#pragma once
+#include "runtime/base/lock.h"
+#include "runtime/sched/waiter.h"
+
+struct timer {
+    uint64_t at;
+    uint64_t ticket;
+    struct waiter *w;
+    struct timers *home; /* heap it is in; NULL: none.  Written by the waiter only. */
+    uint32_t pos;        /* index + 1 in the heap, 0: not there.  Protected by home->lk. */
+};
+
+struct timers {
+    struct vthr_lock lk;
+    uint32_t n, cap;
+    struct timer **heap; /* protected by lk */
+    uint64_t next;       /* earliest deadline; written under lk, read anywhere */
+};
+
+VTHR_BEGIN_DECLS
+void timers_init(struct timers *ts);
+/* 1: t is now the earliest; 0: not; -ENOMEM. */
+int timer_add(struct timers *ts, struct timer *t, struct waiter *w, uint64_t ticket, uint64_t at);
+/* After it the heap no longer refers to t. */
+void timer_del(struct timer *t);
+/* Wakes all that are due at `now`; returns how many. */
+unsigned timers_run(struct timers *ts, uint64_t now);
+static inline uint64_t timers_next(struct timers *ts)
+{
+    return load_relaxed(&ts->next);
+}
+VTHR_END_DECLS

@@ -1,0 +1,87 @@
+/* The vthread descriptor, and how running code finds its own.
+ *
+ * A descriptor lies at the top of its shell (mem above the stack, beside the TCB) and is never unmapped: a finished
+ * vthread's shell is recycled with its number.  vthr_self is the program's view: NULL on carriers' own stacks and on
+ * native threads. */
+#pragma once
+#include "runtime/arch/context.h"
+#include "runtime/base/list.h"
+#include "runtime/sched/timer.h"
+#include "runtime/sched/waiter.h"
+#include <signal.h>
+
+struct proc;
+struct carrier;
+
+enum vthread_life { VT_FREE = 0, VT_LIVE = 1, VT_DONE = 2 };
+
+/* Numbers above the kernel's PID_MAX_LIMIT (2^22) and inside FUTEX_TID_MASK are never kernel thread ids. */
+#define VTHR_TID_BASE (1u << 22)
+
+struct vthread {
+    /* Part 1: what debuggers read (offsets exported by diag/debug.c). */
+    struct arch_ctx ctx;       /* valid while carrier == NULL */
+    uint32_t tid;              /* also in the TCB; the main thread keeps getpid() */
+    uint32_t life;             /* enum vthread_life */
+    struct carrier *carrier;   /* who runs it, NULL: parked or ready.  Written by the carrier at mount/unmount. */
+    void *(*start)(void *);
+    void *arg;
+    const void *wait_obj;      /* what the last park was for */
+    char name[16];
+    char *stack_lo;            /* usable stack, guard excluded */
+    size_t stack_size;
+
+    /* Part 2: private.  Running code */
+    struct waiter w;
+    struct timer timer;
+    struct proc *proc;         /* set while in the runtime and owning a processor */
+    uint8_t in_rt;             /* > 0: in the runtime: our signal handler keeps away, hooks pass through */
+    uint8_t how;               /* what the next context must do for us, see sched.c */
+    uint8_t attention;         /* look at pending signals and cancellation when leaving the runtime */
+    uint8_t c11;               /* start is a thrd_start_t */
+    uint8_t blocked_in;        /* inside an announced blocking call */
+    uint8_t hooks_off;         /* > 0: hooks pass through (inside atfork handlers and the like) */
+
+    /* Life */
+    uint8_t detached;          /* protected by CAS on `join` */
+    uint32_t refs;             /* one for running, one for the handle */
+    uint32_t done;             /* 0 -> 1 when off its stack for good; joiners wait on it in the parking lot */
+    uint32_t join;             /* 0 joinable, 1 being joined, 2 detached */
+    void *result;
+    void *pd;                  /* thread pointer == pthread_t */
+    struct vthread *next_free; /* shell list */
+    struct vthread *q_next;    /* global run queue */
+    struct shell_class *cls;
+    char *block;               /* lowest address of the shell */
+    size_t guard_size, attr_stack_size;
+    void *user_stack;          /* given by the program, or NULL */
+
+    /* Signals: see thread/signal.c */
+    uint64_t sigmask;          /* virtual mask; written by itself only */
+    uint64_t sigpending;       /* bits set by senders, taken by itself */
+    uint8_t sig_eintr;         /* a handler without SA_RESTART ran since the last look */
+    uint8_t sig_ran;           /* any handler ran since the last look */
+    struct sig_queue *sigq;
+    stack_t altstack;          /* as set by the program; not in force while virtual */
+    uint32_t prng;
+};
+
+VTHR_BEGIN_DECLS
+extern VTHR_TLS struct vthread *vthr_self;
+extern struct vthread vthr_main; /* vthread 0: the main thread; its tid says whether it is in use */
+extern int vthr_active;          /* 1 once the first thread was made */
+
+/* vthread of a number, or NULL.  Descriptors are never unmapped, so the result can be read at any time. */
+struct vthread *vthread_by_tid(uint32_t tid);
+struct vthread *vthread_by_pthread(uintptr_t handle);
+/* Calls fn for the main thread and every live vthread, until it returns non-zero; returns that. */
+int vthread_each(int (*fn)(struct vthread *, void *), void *arg);
+
+/* The vthread that may park here: not a native thread, not inside the runtime. */
+static inline struct vthread *vthr_parkable(void)
+{
+    struct vthread *v = vthr_self;
+
+    return v && !v->in_rt && !v->hooks_off ? v : NULL;
+}
+VTHR_END_DECLS

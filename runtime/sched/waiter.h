@@ -1,0 +1,53 @@
+/* Prepare, park, wake: the three verbs under everything that blocks.
+ *
+ * A waiter is one thread's ability to wait.  Its word is {ticket:61, state:3}; each wait (an episode) has a new
+ * ticket, so a late waker of an earlier episode changes nothing.
+ *
+ *   waiter: ticket = waiter_prepare(w)          RUNNING -> PARKING
+ *           publish (w, ticket) where wakers look: a parking lot bucket, a descriptor, a timer
+ *           reason = waiter_park(w, deadline)   gives up the carrier; PARKING -> PARKED is done by whoever runs next
+ *           take itself off every place that still has it
+ *   waker:  waiter_wake(w, ticket, reason)      PARKING or PARKED -> reason, by one CAS: exactly one waker wins.
+ *           The winner of a PARKED waiter makes the vthread ready; a PARKING one never stops.
+ *
+ * A vthread's waiter is part of its descriptor, which is never unmapped, so waking needs no lock.  A native
+ * thread's waiter is on its stack: wakers reach it only under the lock of the place where it is published. */
+#pragma once
+#include "runtime/base/atomic.h"
+#include "runtime/base/compiler.h"
+#include "runtime/base/sys.h"
+
+struct vthread;
+
+enum wake_reason {
+    W_RUNNING = 0,
+    W_PARKING = 1,
+    W_PARKED = 2,
+    W_WOKEN = 3,   /* the event came */
+    W_TIMEOUT = 4, /* the deadline came first */
+    W_INTR = 5,    /* a signal or a cancellation */
+    W_CLOSED = 6,  /* what was waited for is gone (descriptor closed) */
+    W_MASK = 7
+};
+
+struct waiter {
+    uint64_t word;
+    struct vthread *vt; /* NULL: a native thread, which sleeps on the word's low half */
+};
+
+VTHR_BEGIN_DECLS
+static inline uint64_t waiter_prepare(struct waiter *w)
+{
+    uint64_t ticket = (w->word >> 3) + 1;
+
+    store_release(&w->word, ticket << 3 | W_PARKING);
+    return ticket;
+}
+/* Blocks until woken or deadline (CLOCK_MONOTONIC ns, NO_DEADLINE).  Returns the reason.  obj: for debuggers. */
+enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *obj);
+/* True when this call ended the episode.  May be called by any thread of the runtime or native. */
+bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason);
+/* As waiter_wake, but a batch of events goes to the tail of the run queue in order, not to the fast slot. */
+bool waiter_wake_batch(struct waiter *w, uint64_t ticket, enum wake_reason reason);
+
+VTHR_END_DECLS

@@ -1,0 +1,159 @@
+/* Condition variables.
+ *
+ * Waiters queue in the parking lot under the condition's address; `waiters`, in the first word of the object, counts them
+ * so that a signal without waiters is one load.  It changes under the bucket's lock, by whoever takes a waiter off.  A
+ * woken waiter does not touch the condition again: it may be destroyed by then (POSIX allows it after a broadcast).
+ *
+ * The mutex is released after queueing and before parking, so a signal sent with the mutex held finds the waiter.
+ * Cancellation: the waiter takes the mutex again before it acts (pthread_cond_wait(3p)).
+ *
+ * glibc's fields: pthread_cond_init leaves all zero but __wrefs (bit 0 process-shared, bit 1 CLOCK_MONOTONIC).
+ * Process-shared conditions are glibc's own; their waits are announced blocking calls. */
+#include "runtime/sync/cond.h"
+#include "runtime/base/real.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sync/deadline.h"
+#include "runtime/sync/mutex.h"
+#include "runtime/thread/cancel.h"
+#include <errno.h>
+#include <limits.h>
+
+#define WREFS_SHARED 1u
+#define WREFS_MONOTONIC 2u
+
+static uint32_t *waiters_of(pthread_cond_t *c)
+{
+    return (uint32_t *)c;
+}
+static bool is_shared(pthread_cond_t *c)
+{
+    return (c->__data.__wrefs & WREFS_SHARED) != 0;
+}
+
+static void count_off(void *arg)
+{
+    uint32_t *n = arg;
+
+    store_relaxed(n, *n - 1);
+}
+
+static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
+{
+    struct waiter native, *w;
+    struct lot_node n;
+    struct lot_bucket *b;
+    unsigned count;
+    int r;
+
+    w = wait_enter(&native);
+    b = lot_lock(c);
+    lot_queue(b, &n, c, w, waiter_prepare(w));
+    store_relaxed(waiters_of(c), *waiters_of(c) + 1);
+    lot_unlock(b);
+    /* Inside the runtime: what the unlock makes ready goes through our own processor. */
+    r = mutex_release_all(m, &count);
+    if (unlikely(r)) {
+        waiter_wake(w, n.ticket, W_INTR);
+        lot_park_undo(&n, NO_DEADLINE, count_off, waiters_of(c));
+        wait_leave(w);
+        return r;
+    }
+    r = lot_park_undo(&n, deadline, count_off, waiters_of(c));
+    wait_leave(w);
+    mutex_reacquire(m, count);
+    return r == -ETIMEDOUT ? ETIMEDOUT : 0; /* interrupted: a spurious wake, which POSIX allows */
+}
+
+static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, bool clock_given)
+{
+    struct vthread *v = vthr_parkable();
+    int r;
+
+    if (v)
+        block_begin(v, true);
+    if (!abs)
+        r = REAL(pthread_cond_wait)(c, m);
+    else if (clock_given)
+        r = REAL(pthread_cond_clockwait)(c, m, clk, abs);
+    else
+        r = REAL(pthread_cond_timedwait)(c, m, abs);
+    if (v)
+        block_end(v);
+    return r;
+}
+
+static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    struct vthread *v = vthr_parkable();
+    uint64_t deadline = NO_DEADLINE;
+    int r;
+
+    if (abs && !ts_valid(abs))
+        return EINVAL;
+    if (v)
+        cancel_point(v);
+    if (abs)
+        deadline = deadline_at(clk, abs);
+    r = wait_once(c, m, deadline);
+    if (r == ETIMEDOUT && clk != CLOCK_MONOTONIC && deadline_at(clk, abs) != 0)
+        r = 0; /* the clock was set back: woken without reason, the caller waits again */
+    if (v && r != EPERM)
+        cancel_point(v);
+    return r;
+}
+
+int cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+    if (unlikely(is_shared(c)))
+        return shared_wait(c, m, 0, NULL, false);
+    return wait_until(c, m, CLOCK_MONOTONIC, NULL);
+}
+
+int cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *abs)
+{
+    if (unlikely(is_shared(c)))
+        return shared_wait(c, m, 0, abs, false);
+    return wait_until(c, m, c->__data.__wrefs & WREFS_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, abs);
+}
+
+int cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    if (clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
+        return EINVAL;
+    if (unlikely(is_shared(c)))
+        return shared_wait(c, m, clk, abs, true);
+    return wait_until(c, m, clk, abs);
+}
+
+static int wake(pthread_cond_t *c, int n)
+{
+    uint32_t *count = waiters_of(c);
+    struct vthread *v;
+    struct lot_bucket *b;
+
+    if (load_relaxed(count) == 0) /* a waiter that is not counted yet still holds the mutex that the waker held */
+        return 0;
+    v = wake_enter();
+    b = lot_lock(c);
+    n = lot_wake_counted(b, c, n, count);
+    lot_unlock(b);
+    wake_leave(v);
+    return n;
+}
+
+int cond_signal(pthread_cond_t *c)
+{
+    if (unlikely(is_shared(c)))
+        return REAL(pthread_cond_signal)(c);
+    wake(c, 1);
+    return 0;
+}
+
+int cond_broadcast(pthread_cond_t *c)
+{
+    if (unlikely(is_shared(c)))
+        return REAL(pthread_cond_broadcast)(c);
+    wake(c, INT_MAX);
+    return 0;
+}

@@ -1,0 +1,207 @@
+/* Mutexes.
+ *
+ * The word __lock is glibc's: 0 free, 1 held, 2 held with waiters; waiters are in the parking lot under its address.  A woken
+ * waiter competes again, and takes the lock as 2, since it cannot know whether others wait (Drepper, "Futexes are
+ * tricky").  __owner and __count are written by the holder only.  Static initialisers and pthread_mutex_init's layout
+ * are glibc's, so init and destroy are not replaced. */
+#include "runtime/sync/mutex.h"
+#include "runtime/base/real.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sync/deadline.h"
+#include "runtime/sync/self.h"
+#include <errno.h>
+#include <limits.h>
+
+#define KIND_TYPE 3     /* normal, recursive, errorcheck, adaptive */
+#define KIND_FOREIGN 0xf0 /* robust 16, PI 32, PP 64, process-shared 128 */
+#define SPINS 100
+
+static uint32_t *word_of(pthread_mutex_t *m)
+{
+    return (uint32_t *)&m->__data.__lock;
+}
+
+bool mutex_is_foreign(const pthread_mutex_t *m)
+{
+    return (m->__data.__kind & KIND_FOREIGN) != 0;
+}
+
+static int lock_word(pthread_mutex_t *m, uint64_t deadline)
+{
+    uint32_t *w = word_of(m), z = 0;
+
+    if (likely(cas_acquire(w, &z, 1u)))
+        return 0;
+    if (vthr_nprocs > 1)
+        for (int i = 0; i < SPINS; i++) {
+            z = 0;
+            if (load_relaxed(w) == 0 && cas_acquire(w, &z, 1u))
+                return 0;
+            arch_cpu_relax();
+        }
+    while (xchg_acquire(w, 2u) != 0)
+        if (lot_wait(w, 2, deadline) == -ETIMEDOUT)
+            return ETIMEDOUT;
+    return 0;
+}
+
+static void own(pthread_mutex_t *m)
+{
+    m->__data.__owner = (int)self_tid();
+    m->__data.__nusers = 1;
+}
+
+/* 0: go on and take it; else the answer (-1: held already, success). */
+static int owned_by_self(pthread_mutex_t *m, bool trying)
+{
+    int kind = m->__data.__kind & KIND_TYPE;
+
+    if (likely(kind == PTHREAD_MUTEX_NORMAL || kind == PTHREAD_MUTEX_ADAPTIVE_NP) || m->__data.__owner != (int)self_tid())
+        return 0;
+    if (kind == PTHREAD_MUTEX_ERRORCHECK)
+        return trying ? EBUSY : EDEADLK;
+    if (m->__data.__count + 1 == 0)
+        return EAGAIN;
+    m->__data.__count++;
+    return -1;
+}
+
+static int acquire(pthread_mutex_t *m, uint64_t deadline)
+{
+    int r = owned_by_self(m, false);
+
+    if (r)
+        return r < 0 ? 0 : r;
+    r = lock_word(m, deadline);
+    if (r)
+        return r;
+    own(m);
+    m->__data.__count = (m->__data.__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE;
+    return 0;
+}
+
+static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    struct vthread *v = vthr_parkable();
+    int r = REAL(pthread_mutex_trylock)(m);
+
+    if (r != EBUSY)
+        return r;
+    if (v)
+        block_begin(v, true);
+    if (!abs)
+        r = REAL(pthread_mutex_lock)(m);
+    else if (clk == CLOCK_REALTIME)
+        r = REAL(pthread_mutex_timedlock)(m, abs);
+    else
+        r = REAL(pthread_mutex_clocklock)(m, clk, abs);
+    if (v)
+        block_end(v);
+    return r;
+}
+
+int mutex_lock(pthread_mutex_t *m)
+{
+    if (unlikely(mutex_is_foreign(m)))
+        return foreign_lock(m, 0, NULL);
+    return acquire(m, NO_DEADLINE);
+}
+
+int mutex_trylock(pthread_mutex_t *m)
+{
+    uint32_t z = 0;
+    int r;
+
+    if (unlikely(mutex_is_foreign(m)))
+        return REAL(pthread_mutex_trylock)(m);
+    r = owned_by_self(m, true);
+    if (r)
+        return r < 0 ? 0 : r;
+    if (!cas_acquire(word_of(m), &z, 1u))
+        return EBUSY;
+    own(m);
+    m->__data.__count = (m->__data.__kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE;
+    return 0;
+}
+
+int mutex_timedlock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    int r;
+
+    if (clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
+        return EINVAL;
+    if (unlikely(mutex_is_foreign(m)))
+        return foreign_lock(m, clk, abs);
+    r = mutex_trylock(m);
+    if (r != EBUSY) {
+        /* trylock says EBUSY where lock says EDEADLK */
+        return r;
+    }
+    r = owned_by_self(m, false);
+    if (r)
+        return r < 0 ? 0 : r;
+    if (!ts_valid(abs))
+        return EINVAL;
+    for (;;) { /* the clock may have been set back meanwhile */
+        uint64_t d = deadline_at(clk, abs);
+
+        if (d == 0)
+            return ETIMEDOUT;
+        r = acquire(m, d);
+        if (r != ETIMEDOUT)
+            return r;
+    }
+}
+
+static void unlock_word(pthread_mutex_t *m)
+{
+    uint32_t *w = word_of(m);
+
+    m->__data.__owner = 0;
+    m->__data.__nusers = 0;
+    /* After this exchange the memory may be freed by the next owner: only the address is used below. */
+    if (unlikely(xchg_release(w, 0u) == 2))
+        lot_wake(w, 1);
+}
+
+int mutex_unlock(pthread_mutex_t *m)
+{
+    int kind = m->__data.__kind;
+
+    if (likely((kind & (KIND_FOREIGN | KIND_TYPE)) == 0)) {
+        unlock_word(m);
+        return 0;
+    }
+    if (kind & KIND_FOREIGN)
+        return REAL(pthread_mutex_unlock)(m);
+    kind &= KIND_TYPE;
+    if (kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK) {
+        if (m->__data.__owner != (int)self_tid())
+            return EPERM;
+        if (kind == PTHREAD_MUTEX_RECURSIVE && --m->__data.__count != 0)
+            return 0;
+    }
+    unlock_word(m);
+    return 0;
+}
+
+int mutex_release_all(pthread_mutex_t *m, unsigned *count)
+{
+    int kind = m->__data.__kind & KIND_TYPE;
+
+    *count = m->__data.__count;
+    if (mutex_is_foreign(m))
+        return REAL(pthread_mutex_unlock)(m);
+    if ((kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK) && m->__data.__owner != (int)self_tid())
+        return EPERM;
+    unlock_word(m);
+    return 0;
+}
+
+void mutex_reacquire(pthread_mutex_t *m, unsigned count)
+{
+    mutex_lock(m);
+    if (!mutex_is_foreign(m))
+        m->__data.__count = count;
+}

@@ -1,0 +1,205 @@
+/* Read-write locks.
+ *
+ * One word (in glibc's __readers): WRITER, WR_WAIT (writers queue), RD_WAIT (readers queue), and the number of readers.  Readers
+ * queue in the parking lot under the word's address, writers under the next word's.  Whoever frees the lock clears the
+ * wait bits and wakes one writer, or all readers when no writer waits; those woken compete again and set the bits again if
+ * they must wait.  With PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP readers also wait behind WR_WAIT; the default prefers
+ * readers, as glibc's does.  Process-shared locks are glibc's own. */
+#include "runtime/sync/rwlock.h"
+#include "runtime/base/real.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sync/deadline.h"
+#include "runtime/sync/self.h"
+#include <errno.h>
+#include <limits.h>
+
+#define WRITER 0x80000000u
+#define WR_WAIT 0x40000000u
+#define RD_WAIT 0x20000000u
+#define READERS 0x1fffffffu
+
+static uint32_t *word_of(pthread_rwlock_t *l)
+{
+    return &l->__data.__readers;
+}
+static const uint32_t *writers_key(pthread_rwlock_t *l)
+{
+    return &l->__data.__writers;
+}
+static bool is_foreign(pthread_rwlock_t *l)
+{
+    return l->__data.__shared != 0;
+}
+
+static bool readers_yield(pthread_rwlock_t *l)
+{
+    return l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
+}
+
+int rwlock_tryrdlock(pthread_rwlock_t *l)
+{
+    uint32_t cur = load_relaxed(word_of(l));
+
+    if (is_foreign(l))
+        return REAL(pthread_rwlock_tryrdlock)(l);
+    do {
+        if ((cur & WRITER) || ((cur & WR_WAIT) && readers_yield(l)))
+            return EBUSY;
+        if ((cur & READERS) == READERS)
+            return EAGAIN;
+    } while (!cas_acquire(word_of(l), &cur, cur + 1));
+    return 0;
+}
+
+int rwlock_trywrlock(pthread_rwlock_t *l)
+{
+    uint32_t cur = load_relaxed(word_of(l));
+
+    if (is_foreign(l))
+        return REAL(pthread_rwlock_trywrlock)(l);
+    do {
+        if (cur & (WRITER | READERS))
+            return EBUSY;
+    } while (!cas_acquire(word_of(l), &cur, cur | WRITER));
+    l->__data.__cur_writer = (int)self_tid();
+    return 0;
+}
+
+/* Sets the wait bit and parks under `key` while the word stays as seen. */
+static int wait_turn(pthread_rwlock_t *l, const uint32_t *key, uint32_t bit, bool (*must_wait)(pthread_rwlock_t *, uint32_t),
+                     uint64_t deadline)
+{
+    struct waiter native, *w = wait_enter(&native);
+    struct lot_node n;
+    struct lot_bucket *b = lot_lock(key);
+    uint32_t cur = load_relaxed(word_of(l));
+    int r = 0;
+
+    for (;;) {
+        if (!must_wait(l, cur)) {
+            lot_unlock(b);
+            goto out;
+        }
+        if (cas_acq_rel(word_of(l), &cur, cur | bit))
+            break;
+    }
+    lot_queue(b, &n, key, w, waiter_prepare(w));
+    lot_unlock(b);
+    r = lot_park(&n, deadline);
+out:
+    wait_leave(w);
+    return r;
+}
+
+static bool reader_waits(pthread_rwlock_t *l, uint32_t cur)
+{
+    return (cur & WRITER) || ((cur & WR_WAIT) && readers_yield(l));
+}
+static bool writer_waits(pthread_rwlock_t *l, uint32_t cur)
+{
+    (void)l;
+    return (cur & (WRITER | READERS)) != 0;
+}
+
+static void wake_waiters(pthread_rwlock_t *l, uint32_t bits)
+{
+    if (bits & WR_WAIT) {
+        /* More than one may queue, and the bit was cleared: it is set again for the rest. */
+        struct vthread *v = wake_enter();
+        struct lot_bucket *b = lot_lock(writers_key(l));
+        int woken = lot_wake_locked(b, writers_key(l), 1, ~0u);
+
+        if (woken)
+            __atomic_fetch_or(word_of(l), WR_WAIT, __ATOMIC_RELAXED);
+        lot_unlock(b);
+        wake_leave(v);
+        if (woken && readers_yield(l)) {
+            if (bits & RD_WAIT)
+                __atomic_fetch_or(word_of(l), RD_WAIT, __ATOMIC_RELAXED);
+            return;
+        }
+    }
+    if (bits & RD_WAIT)
+        lot_wake(word_of(l), INT_MAX);
+}
+
+static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
+{
+    struct vthread *v = vthr_parkable();
+    int r;
+
+    if (v)
+        block_begin(v, true);
+    if (!abs)
+        r = write ? REAL(pthread_rwlock_wrlock)(l) : REAL(pthread_rwlock_rdlock)(l);
+    else if (write)
+        r = REAL(pthread_rwlock_clockwrlock)(l, clk, abs);
+    else
+        r = REAL(pthread_rwlock_clockrdlock)(l, clk, abs);
+    if (v)
+        block_end(v);
+    return r;
+}
+
+static int lock_either(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
+{
+    if (abs && clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
+        return EINVAL;
+    if (is_foreign(l))
+        return foreign(l, write, clk, abs);
+    for (;;) {
+        int r = write ? rwlock_trywrlock(l) : rwlock_tryrdlock(l);
+        uint64_t deadline = NO_DEADLINE;
+
+        if (r != EBUSY)
+            return r;
+        if ((load_relaxed(word_of(l)) & WRITER) && l->__data.__cur_writer == (int)self_tid())
+            return EDEADLK;
+        if (abs) {
+            if (!ts_valid(abs))
+                return EINVAL;
+            deadline = deadline_at(clk, abs);
+            if (deadline == 0)
+                return ETIMEDOUT;
+        }
+        r = write ? wait_turn(l, writers_key(l), WR_WAIT, writer_waits, deadline)
+                  : wait_turn(l, word_of(l), RD_WAIT, reader_waits, deadline);
+        if (r == -ETIMEDOUT && deadline_at(clk, abs) == 0) {
+            /* Those who waited behind us may have no reason to wait any more. */
+            if (write && !(load_relaxed(word_of(l)) & WRITER)) {
+                uint32_t old = fetch_and_acq_rel(word_of(l), ~(WR_WAIT | RD_WAIT));
+
+                wake_waiters(l, old & (WR_WAIT | RD_WAIT));
+            }
+            return ETIMEDOUT;
+        }
+    }
+}
+
+int rwlock_rdlock(pthread_rwlock_t *l, clockid_t clk, const struct timespec *abs)
+{
+    return lock_either(l, false, clk, abs);
+}
+int rwlock_wrlock(pthread_rwlock_t *l, clockid_t clk, const struct timespec *abs)
+{
+    return lock_either(l, true, clk, abs);
+}
+
+int rwlock_unlock(pthread_rwlock_t *l)
+{
+    uint32_t cur = load_relaxed(word_of(l)), left;
+
+    if (is_foreign(l))
+        return REAL(pthread_rwlock_unlock)(l);
+    if (cur & WRITER)
+        l->__data.__cur_writer = 0;
+    do {
+        left = cur & WRITER ? cur & ~WRITER : cur - 1;
+        if (!(left & READERS))
+            left = 0; /* free: the wait bits go, their waiters are woken */
+    } while (!cas_acq_rel(word_of(l), &cur, left));
+    if (left == 0 && (cur & (WR_WAIT | RD_WAIT)))
+        wake_waiters(l, cur & (WR_WAIT | RD_WAIT));
+    return 0;
+}

@@ -1,0 +1,96 @@
+/* Semaphores.  glibc's layout on 64 bits (sysdeps/nptl/internaltypes.h, struct new_sem): a 64-bit word {waiters:32, value:32} and
+ * an int that is not zero for process-shared ones, which stay glibc's (announced blocking).  Ours park in the lot under the
+ * word; the waiter count is the number of those that are, or are about to be, queued. */
+#include "runtime/sync/sem.h"
+#include "runtime/base/real.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sync/deadline.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
+#include <errno.h>
+#include <limits.h>
+
+struct new_sem {
+    uint64_t data;
+    int private_;
+    int pad;
+};
+#define VALUE 0xffffffffull
+#define ONE_WAITER (1ull << 32)
+
+static struct new_sem *of(sem_t *s)
+{
+    return (struct new_sem *)s;
+}
+
+int sema_trywait(sem_t *s)
+{
+    uint64_t d = load_relaxed(&of(s)->data);
+
+    while (d & VALUE)
+        if (cas_acquire(&of(s)->data, &d, d - 1))
+            return 0;
+    return -EAGAIN;
+}
+
+static int shared_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
+{
+    struct vthread *v = vthr_parkable();
+    int r;
+
+    if (v)
+        block_begin(v, true);
+    r = !abs ? REAL(sem_wait)(s) : clk == CLOCK_REALTIME ? REAL(sem_timedwait)(s, abs) : REAL(sem_clockwait)(s, clk, abs);
+    r = r ? -errno : 0;
+    if (v)
+        block_end(v);
+    return r;
+}
+
+int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
+{
+    struct vthread *v = vthr_parkable();
+    uint64_t deadline = NO_DEADLINE;
+    int r;
+
+    if (abs && clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
+        return -EINVAL;
+    if (v)
+        cancel_point(v);
+    if (of(s)->private_)
+        return sema_trywait(s) == 0 ? 0 : shared_wait(s, clk, abs);
+    if (sema_trywait(s) == 0)
+        return 0;
+    if (abs && !ts_valid(abs))
+        return -EINVAL;
+    for (;;) {
+        if (abs && (deadline = deadline_at(clk, abs)) == 0)
+            return -ETIMEDOUT;
+        fetch_add_acq_rel(&of(s)->data, ONE_WAITER);
+        r = lot_wait((const uint32_t *)&of(s)->data, 0, deadline); /* the low half is the value */
+        fetch_sub_acq_rel(&of(s)->data, ONE_WAITER);
+        if (sema_trywait(s) == 0)
+            return 0;
+        if (r == -EINTR && v) {
+            cancel_point(v);
+            if (signal_eintr(v))
+                return -EINTR;
+        }
+    }
+}
+
+int sema_post(sem_t *s)
+{
+    uint64_t d = load_relaxed(&of(s)->data);
+
+    if (of(s)->private_)
+        return REAL(sem_post)(s) ? -errno : 0;
+    do {
+        if ((d & VALUE) == SEM_VALUE_MAX)
+            return -EOVERFLOW;
+    } while (!cas_acq_rel(&of(s)->data, &d, d + 1));
+    if (d >= ONE_WAITER)
+        lot_wake(&of(s)->data, 1);
+    return 0;
+}

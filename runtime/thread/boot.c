@@ -1,0 +1,100 @@
+/* Boot: settings at load, everything else at the first thread.
+ *
+ * A process that makes no thread starts no carrier, no loop, no monitor.  Activation is an ordered list; when a step fails,
+ * the reason is said in one line and all threads are native from then on.  The order matters: glibc is probed before
+ * anything is changed; the main thread is adopted after the pollers exist; signals are taken over last. */
+#include "runtime/base/lock.h"
+#include "runtime/base/options.h"
+#include "runtime/base/panic.h"
+#include "runtime/base/real.h"
+#include "runtime/diag/stats.h"
+#include "runtime/io/fdtab.h"
+#include "runtime/mem/image.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/shell.h"
+#include "runtime/thread/exit.h"
+#include "runtime/thread/signal.h"
+#include "runtime/thread/thread.h"
+#include <errno.h>
+#include <string.h>
+
+static struct vthr_lock boot_lk = VTHR_LOCK_INIT(RANK_BOOT);
+static bool native; /* a step failed, or VTHR_DISABLE */
+static bool native_for_good;
+
+void vthr_boot(void)
+{
+    char err[256];
+
+    if (vthr_config_parse(environ, &vthr_config, err, sizeof err)) {
+        vthr_say(err, vthr_config.strict ? "" : ": running natively", NULL);
+        if (vthr_config.strict)
+            SYS1(SYS_exit_group, VTHR_EXIT_REFUSED);
+        native_for_good = true;
+    }
+    native = native_for_good || vthr_config.disable;
+    if (!native)
+        fork_install();
+}
+
+static void adopt_main(void)
+{
+    struct vthread *v = &vthr_main;
+    uint64_t word = v->w.word;
+
+    memset(v, 0, sizeof *v);
+    v->w.word = word & ~(uint64_t)W_MASK;
+    v->w.vt = v;
+    v->pd = arch_tp();
+    v->tid = *image_tid(v->pd);
+    v->ctx.tp = (uintptr_t)v->pd;
+    v->refs = 2;
+    SYS2(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
+}
+
+static int activate(const char **why)
+{
+    int r;
+
+    vthr_real_resolve_all();
+    if ((r = arch_init(why)) || (r = image_init(why)) || (r = sched_init(vthr_config.carriers, why)))
+        return r;
+    adopt_main();
+    image_unregister_rseq();
+    if ((r = sched_adopt(&vthr_main, why)))
+        return r;
+    exit_catch_main(&vthr_main);
+    vthr_self = &vthr_main;
+    *why = "cannot start a thread of the runtime's own";
+    if ((r = signal_start(&vthr_main)) || (r = monitor_start())) {
+        vthr_self = NULL;
+        return r;
+    }
+    if (vthr_config.random && vthr_config.seed_picked) {
+        char num[24];
+
+        vthr_say("VTHR_SCHED: random seed ", vthr_utoa(vthr_config.seed, num), NULL);
+    }
+    stats_at_exit();
+    store_release(&vthr_active, 1);
+    return 0;
+}
+
+bool vthr_activate(void)
+{
+    const char *why = "unknown";
+
+    if (likely(load_acquire(&vthr_active)))
+        return true;
+    if (native)
+        return false;
+    lock(&boot_lk);
+    if (!vthr_active && !native && activate(&why)) {
+        vthr_say(why, ": running natively", NULL);
+        native = true;
+        if (vthr_config.strict)
+            SYS1(SYS_exit_group, VTHR_EXIT_REFUSED);
+    }
+    unlock(&boot_lk);
+    return vthr_active;
+}

@@ -1,0 +1,43 @@
+/* See cancel.h.  Bits of glibc's cancelhandling: nptl/descr.h. */
+#include "runtime/thread/cancel.h"
+#include "runtime/base/real.h"
+#include "runtime/mem/image.h"
+#include "runtime/thread/signal.h"
+
+#define CANCEL_DISABLED 0x1
+#define CANCEL_ASYNC 0x2
+#define CANCEL_REQUESTED 0x8
+#define CANCEL_EXITING 0x10
+
+bool cancel_pending(struct vthread *v)
+{
+    int w = load_relaxed(image_cancel_word(v->pd));
+
+    return (w & (CANCEL_DISABLED | CANCEL_REQUESTED | CANCEL_EXITING)) == CANCEL_REQUESTED;
+}
+
+void cancel_act(struct vthread *v)
+{
+    (void)v;
+    /* pthread_exit, not the internal __do_cancel: same unwinding, same base buffer. */
+    REAL(pthread_exit)(PTHREAD_CANCELED);
+}
+
+void cancel_async_point(struct vthread *v)
+{
+    if ((load_relaxed(image_cancel_word(v->pd)) & CANCEL_ASYNC) && cancel_pending(v))
+        cancel_act(v);
+}
+
+int cancel_request(struct vthread *v)
+{
+    int was = fetch_or_acq_rel(image_cancel_word(v->pd), CANCEL_REQUESTED);
+
+    if (was & (CANCEL_REQUESTED | CANCEL_EXITING))
+        return 0;
+    if (v == vthr_self)
+        cancel_async_point(v);
+    else if (!(was & CANCEL_DISABLED))
+        signal_nudge(v);
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* Cancellation.  The state lives in glibc's own cancelhandling word of the vthread's image, so pthread_setcancelstate,
+ * pthread_testcancel and libc's own cancellation points work on it unchanged. */
+#pragma once
+#include "runtime/sched/vthread.h"
+
+VTHR_BEGIN_DECLS
+/* Requests cancellation of v.  0. */
+int cancel_request(struct vthread *v);
+/* On the calling vthread, outside the runtime: acts on a pending request.  Does not return then. */
+void cancel_act(struct vthread *v);
+bool cancel_pending(struct vthread *v);
+/* A deferred cancellation point. */
+static inline void cancel_point(struct vthread *v)
+{
+    if (unlikely(cancel_pending(v)))
+        cancel_act(v);
+}
+/* Acts only if the type is asynchronous. */
+void cancel_async_point(struct vthread *v);
+VTHR_END_DECLS

@@ -1,0 +1,66 @@
+/* fork and friends.
+ *
+ * Protocol.  Nothing is locked before a fork: in the child only the forking thread exists, and what another thread was in the middle of is
+ * thrown away there, not repaired.  A child handler that libc runs before the program's own (registered by our
+ * constructor) turns the runtime into one that was never activated: every lock is made anew, free lists, the parking
+ * lot, timers and run queues are forgotten (their memory is lost to the child), the pollers' descriptors are closed,
+ * signals go back to the kernel.  The forking vthread is now an ordinary thread; its stack and image stay in use for
+ * ever.  The next pthread_create activates the runtime anew with this thread as the main vthread.
+ *
+ * Rejected: taking every lock in a prepare handler.  The program's own prepare handlers run before or after it and may park.
+ *
+ * vfork: the child borrows our memory while its parent's OS thread waits in the kernel; hooks that change descriptors look
+ * at getpid() (io/fdtab.c), and exec sets the kernel mask (spawn_begin). */
+#include "runtime/base/real.h"
+#include "runtime/io/fdtab.h"
+#include "runtime/mem/image.h"
+#include "runtime/mem/slab.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/sched/shell.h"
+#include "runtime/thread/signal.h"
+#include "runtime/thread/thread.h"
+
+static int mark_gone(struct vthread *v, void *self)
+{
+    if (v != self)
+        v->life = VT_DONE;
+    return 0;
+}
+
+static void at_child(void)
+{
+    struct vthread *v = vthr_self;
+
+    if (!vthr_active)
+        return;
+    vthread_each(mark_gone, v);
+    slab_reset_child();
+    shell_reset_child();
+    image_reset_child();
+    lot_reset_child();
+    fdtab_reset_child();
+    sched_reset_child();
+    signal_reset_child(v);
+    vthr_main.life = VT_FREE;
+    vthr_main.pd = NULL;
+    vthr_self = NULL;
+    store_release(&vthr_active, 0);
+}
+
+void fork_install(void)
+{
+    pthread_atfork(NULL, NULL, at_child);
+}
+
+uint64_t spawn_begin(void)
+{
+    struct vthread *v = vthr_self;
+
+    return v ? ksig_set_mask(v->sigmask) : 0;
+}
+void spawn_end(uint64_t mask)
+{
+    if (vthr_self)
+        ksig_set_mask(mask);
+}

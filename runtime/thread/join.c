@@ -1,0 +1,62 @@
+/* Joining and detaching.  v->join: 0 joinable, 1 somebody joins, 2 detached; changed by CAS. */
+#include "runtime/base/real.h"
+#include "runtime/sched/lot.h"
+#include "runtime/sched/sched.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/thread.h"
+#include <errno.h>
+
+struct claim {
+    struct vthread *v;
+};
+/* A cancelled join leaves its target joinable. */
+static void unclaim(struct claim *c)
+{
+    if (c->v)
+        store_release(&c->v->join, 0u);
+}
+
+int thread_join(pthread_t th, void **result, uint64_t deadline)
+{
+    struct vthread *v = thread_of(th), *self = vthr_parkable();
+    uint32_t free_ = 0;
+    int r;
+
+    if (!v)
+        return REAL(pthread_join)(th, result);
+    if (deadline == 0 && !load_acquire(&v->done))
+        return load_relaxed(&v->join) == 2 ? EINVAL : EBUSY;
+    if (v == self)
+        return EDEADLK;
+    if (self)
+        cancel_point(self);
+    if (!cas_acq_rel(&v->join, &free_, 1u))
+        return EINVAL;
+    __attribute__((cleanup(unclaim))) struct claim c = { v };
+
+    while (!load_acquire(&v->done)) {
+        r = lot_wait(&v->done, 0, deadline);
+        if (r == -ETIMEDOUT && !load_acquire(&v->done))
+            return ETIMEDOUT;
+        if (self)
+            cancel_point(self);
+    }
+    c.v = NULL;
+    if (result)
+        *result = v->result;
+    thread_unref(v);
+    return 0;
+}
+
+int thread_detach(pthread_t th)
+{
+    struct vthread *v = thread_of(th);
+    uint32_t free_ = 0;
+
+    if (!v)
+        return REAL(pthread_detach)(th);
+    if (!cas_acq_rel(&v->join, &free_, 2u))
+        return free_ == 2 ? EINVAL : 0; /* being joined: glibc lets it pass */
+    thread_unref(v);
+    return 0;
+}

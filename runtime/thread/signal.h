@@ -1,0 +1,32 @@
+/* Virtual signals: masks, pending sets and delivery per vthread. */
+#pragma once
+#include "runtime/base/ksig.h"
+#include "runtime/sched/vthread.h"
+
+VTHR_BEGIN_DECLS
+/* Activation: takes the process's dispositions over, starts the receiver.  0 or -errno. */
+int signal_start(struct vthread *main_v);
+/* In a forked child, which is single-threaded: gives everything back to the kernel. */
+void signal_reset_child(struct vthread *v);
+
+/* A vthread's mask begins and ends to count for what the receiver takes. */
+void signal_mask_ref(uint64_t mask);
+void signal_mask_unref(uint64_t mask);
+
+/* On the calling vthread, outside the runtime.  All return 0 or -errno. */
+int signal_mask(struct vthread *v, int how, const uint64_t *set, uint64_t *old);
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
+int signal_send(struct vthread *to, int sig, const siginfo_t *info);
+int signal_send_self(struct vthread *v, int sig, int code);
+uint64_t signal_pending(struct vthread *v);
+int signal_suspend(struct vthread *v, uint64_t mask);
+/* sigwait family: returns the signal or -errno (-EAGAIN at the deadline). */
+int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline);
+
+/* After an interrupted wait: true if a handler without SA_RESTART ran.  Clears the note. */
+bool signal_eintr(struct vthread *v);
+/* A pending SIGPIPE that the kernel kept for this OS thread becomes the vthread's. */
+void signal_sigpipe(struct vthread *v);
+/* Wakes or interrupts the vthread so that it looks at its attention flag. */
+void signal_nudge(struct vthread *v);
+VTHR_END_DECLS
