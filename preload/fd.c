@@ -98,7 +98,7 @@ HOOK int fcntl(int fd, int cmd, ...)
         return ANNOUNCED(v, true, true, REAL(fcntl)(fd, cmd, arg));
     r = REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETFL)
-        fd_forget_mode(fd);
+        fd_modes_changed();
     else if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && r >= 0)
         fd_fresh(r);
     return r;
@@ -117,7 +117,7 @@ HOOK int ioctl(int fd, unsigned long req, ...)
     va_end(ap);
     r = REAL(ioctl)(fd, req, arg);
     if (vthr_active && req == FIONBIO)
-        fd_forget_mode(fd);
+        fd_modes_changed();
     return r;
 }
 

@@ -211,17 +211,13 @@ HOOK int sigwait(const sigset_t *restrict set, int *restrict sig)
 HOOK int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 {
     struct vthread *v = vthr_self;
+    int r = REAL(sigaltstack)(ss, old); /* on this OS thread, where it belongs to the mounted vthread */
 
-    if (!v)
-        return REAL(sigaltstack)(ss, old);
-    if (ss && !(ss->ss_flags & SS_DISABLE) && ss->ss_size < (size_t)MINSIGSTKSZ)
-        return (int)posix(-ENOMEM);
-    if (old) {
-        *old = v->altstack;
-        if (!old->ss_sp)
-            old->ss_flags = SS_DISABLE;
+    if (v && r == 0 && ss) {
+        v->altstack = *ss;
+        if (ss->ss_flags & SS_DISABLE)
+            v->altstack.ss_sp = NULL;
+        v->carrier->altstack = v->altstack.ss_sp;
     }
-    if (ss)
-        v->altstack = ss->ss_flags & SS_DISABLE ? (stack_t){ .ss_flags = SS_DISABLE } : *ss;
-    return 0;
+    return r;
 }

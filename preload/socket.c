@@ -76,8 +76,8 @@ HOOK int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
     int r = REAL(setsockopt)(fd, level, name, val, len);
 
-    if (level == SOL_SOCKET && r == 0)
-        fd_forget_timeouts(fd);
+    if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO) && r == 0)
+        fd_timeouts_changed();
     return r;
 }
 HOOK int socket(int domain, int type, int proto)

@@ -4,8 +4,9 @@
  * at a time (fdesc.accepting) waits for readiness and then accepts by an announced call: if another process was faster, that call
  * blocks until the next connection and only its OS thread with it.
  *
- * connect: O_NONBLOCK is set around the system call alone and restored at once; then the vthread waits for writability
- * and reads SO_ERROR (connect(2), EINPROGRESS). */
+ * connect: O_NONBLOCK is set around the system call alone and restored at once; then the vthread waits for writability and
+ * calls connect again, which finds the attempt settled and ends it as a blocking connect would have (net/ipv4/af_inet.c,
+ * __inet_stream_connect: SO_ERROR alone would leave a failed socket half connected). */
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/sched/lot.h"
@@ -57,13 +58,8 @@ static void child_socket(struct fdesc *listener, int fd, int flags)
         return;
     /* What is known of it without asking: the type, the mode; timeouts are inherited. */
     d->kind = listener->kind;
-    d->mode_known = 1;
-    d->blocking = !(flags & SOCK_NONBLOCK);
-    if (listener->timeo_known) {
-        d->timeo[0] = listener->timeo[0];
-        d->timeo[1] = listener->timeo[1];
-        d->timeo_known = 1;
-    }
+    fd_note_mode(d, !(flags & SOCK_NONBLOCK));
+    fd_copy_timeouts(d, listener);
 }
 
 static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *a, socklen_t *alen, int flags)
@@ -110,11 +106,9 @@ long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, 
     return r;
 }
 
-static long wait_connected(struct vthread *v, struct fdesc *d)
+static long wait_connected(struct vthread *v, struct fdesc *d, const struct sockaddr *a, socklen_t alen)
 {
     struct io_wait w;
-    int err = 0;
-    unsigned len = sizeof err;
     long r;
 
     io_wait_init(&w, d, FD_WRITE);
@@ -131,8 +125,10 @@ static long wait_connected(struct vthread *v, struct fdesc *d)
         if (r)
             return r;
     }
-    r = SYS5(SYS_getsockopt, d->fd, SOL_SOCKET, SO_ERROR, &err, &len);
-    return r < 0 ? r : -err;
+    block_begin(v, false);
+    r = SYS3(SYS_connect, d->fd, a, alen);
+    block_end(v);
+    return r == -EISCONN ? 0 : r;
 }
 
 long io_connect(struct vthread *v, int fd, const struct sockaddr *a, socklen_t alen)
@@ -150,7 +146,7 @@ long io_connect(struct vthread *v, int fd, const struct sockaddr *a, socklen_t a
     r = SYS3(SYS_connect, fd, a, alen);
     SYS3(SYS_fcntl, fd, F_SETFL, fl);
     if (r == -EINPROGRESS)
-        return wait_connected(v, d);
+        return wait_connected(v, d, a, alen);
     if (r == -EAGAIN) { /* AF_UNIX with a full backlog: there is nothing to wait on but the call itself */
         v->sig_eintr = 0;
         block_begin(v, true);

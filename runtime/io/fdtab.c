@@ -16,6 +16,7 @@
 
 static struct fdesc *chunks[MAX_CHUNKS];
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
+static uint32_t mode_epoch = 1, timeo_epoch = 1; /* raised by every change of any descriptor */
 static int vthr_pid; /* whose table this is: a vfork child must leave it alone */
 
 static bool on_read(struct poller_watch *w);
@@ -219,7 +220,7 @@ static void forget(struct fdesc *d)
 {
     d->gen++;
     d->kind = FD_UNKNOWN;
-    d->mode_known = d->timeo_known = 0;
+    d->mode_epoch = d->timeo_epoch = 0;
     d->side[0].drained = d->side[1].drained = false;
 }
 
@@ -302,19 +303,32 @@ void fd_fresh(int fd)
     fd_close_end(fd);
 }
 
-void fd_forget_mode(int fd)
+void fd_modes_changed(void)
 {
-    struct fdesc *d = fd_peek(fd);
-
-    if (d)
-        store_relaxed(&d->mode_known, 0);
+    fetch_add_acq_rel(&mode_epoch, 1u);
 }
-void fd_forget_timeouts(int fd)
+void fd_timeouts_changed(void)
 {
-    struct fdesc *d = fd_peek(fd);
-
-    if (d)
-        store_relaxed(&d->timeo_known, 0);
+    fetch_add_acq_rel(&timeo_epoch, 1u);
+}
+bool fd_mode_known(const struct fdesc *d)
+{
+    return d->mode_epoch == load_relaxed(&mode_epoch);
+}
+bool fd_timeouts_known(const struct fdesc *d)
+{
+    return d->timeo_epoch == load_relaxed(&timeo_epoch);
+}
+void fd_note_mode(struct fdesc *d, bool blocking)
+{
+    d->blocking = blocking;
+    d->mode_epoch = load_relaxed(&mode_epoch);
+}
+void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from)
+{
+    to->timeo[0] = from->timeo[0];
+    to->timeo[1] = from->timeo[1];
+    to->timeo_epoch = from->timeo_epoch;
 }
 
 /* --- What is known of a descriptor --- */
@@ -344,10 +358,11 @@ enum fd_kind fd_learn_kind(struct fdesc *d)
 
 bool fd_is_blocking(struct fdesc *d)
 {
+    uint32_t epoch = load_acquire(&mode_epoch);
     long fl = SYS2(SYS_fcntl, d->fd, F_GETFL);
 
     d->blocking = fl >= 0 && !(fl & O_NONBLOCK);
-    d->mode_known = 1;
+    d->mode_epoch = epoch;
     return d->blocking;
 }
 
@@ -363,12 +378,14 @@ static uint64_t ask_timeout(int fd, int opt)
 
 uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir)
 {
-    if (!d->timeo_known) {
+    uint32_t epoch = load_acquire(&timeo_epoch);
+
+    if (d->timeo_epoch != epoch) {
         bool sock = d->kind == FD_STREAM || d->kind == FD_SOCKET;
 
         d->timeo[0] = sock ? ask_timeout(d->fd, SO_RCVTIMEO) : 0;
         d->timeo[1] = sock ? ask_timeout(d->fd, SO_SNDTIMEO) : 0;
-        d->timeo_known = 1;
+        d->timeo_epoch = epoch;
     }
     return d->timeo[dir];
 }

@@ -44,9 +44,8 @@ struct fdesc {
     uint32_t gen;
     uint32_t closing;     /* inside a close bracket */
     uint8_t kind;         /* enum fd_kind */
-    uint8_t mode_known;   /* blocking says whether O_NONBLOCK was clear when last asked */
-    uint8_t blocking;
-    uint8_t timeo_known;
+    uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
+    uint32_t mode_epoch, timeo_epoch;
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
     struct poller *home;  /* where the watchers are; NULL: none armed */
     uint32_t accepting;   /* 1: a vthread is in accept */
@@ -73,8 +72,13 @@ void fd_close_range_begin(unsigned lo, unsigned hi);
 void fd_close_range_end(unsigned lo, unsigned hi);
 /* A new descriptor came into being behind the number: forget what was known. */
 void fd_fresh(int fd);
-void fd_forget_mode(int fd);
-void fd_forget_timeouts(int fd);
+/* Some descriptor's mode or timeouts changed.  All numbers forget theirs: several may share one description. */
+void fd_modes_changed(void);
+void fd_timeouts_changed(void);
+bool fd_mode_known(const struct fdesc *d);
+bool fd_timeouts_known(const struct fdesc *d);
+void fd_note_mode(struct fdesc *d, bool blocking);
+void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from);
 
 enum fd_kind fd_learn_kind(struct fdesc *d);
 bool fd_is_blocking(struct fdesc *d); /* asks the kernel */

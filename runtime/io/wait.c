@@ -57,7 +57,7 @@ long io_wait_first(struct vthread *v, struct io_wait *w)
 {
     struct fd_side *s = &w->d->side[w->dir];
 
-    if (!s->drained || !w->d->mode_known || !w->d->blocking || !w->d->timeo_known || w->d->timeo[w->dir] || !s->armed)
+    if (!s->drained || !fd_mode_known(w->d) || !w->d->blocking || !fd_timeouts_known(w->d) || w->d->timeo[w->dir] || !s->armed)
         return 0;
     s->drained = false; /* once: whatever woke us, the next attempt is real */
     w->deadline = NO_DEADLINE;

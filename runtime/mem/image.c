@@ -26,7 +26,7 @@
 
 #define MAX_RELOCS 16
 #define MAX_PD 8192
-#define TEMPLATE_STACK 131072
+#define TEMPLATE_STACK 65536
 #define RESULT_MAGIC ((void *)0x5c3a91e7d2b64f08ul)
 #define RSEQ_CPU_ID_OFF 4
 #define RSEQ_CPU_ID_FAILED 0xfffffffeu /* RSEQ_CPU_ID_REGISTRATION_FAILED */
@@ -136,7 +136,8 @@ static int find_result(const char *tp)
 
 static int make_template(void)
 {
-    char *stack = slab_alloc(TEMPLATE_STACK, 0);
+    size_t size = TEMPLATE_STACK + ((vthr_image.tls_below + vthr_image.pd_size + 4095) & ~(size_t)4095);
+    char *stack = slab_alloc(size, 0);
     pthread_attr_t attr;
     pthread_t th;
     int r;
@@ -144,7 +145,7 @@ static int make_template(void)
     if (!stack)
         return -ENOMEM;
     pthread_attr_init(&attr);
-    pthread_attr_setstack(&attr, stack, TEMPLATE_STACK);
+    pthread_attr_setstack(&attr, stack, size);
     r = REAL(pthread_create)(&th, &attr, template_thread, NULL);
     pthread_attr_destroy(&attr);
     if (r)

@@ -11,14 +11,15 @@
 #include "runtime/base/real.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
 #include <string.h>
 
-#define CARRIER_STACK 131072ul
-#define FIRST_STACK 131072ul
+#define CARRIER_STACK 65536ul
+#define FIRST_STACK 65536ul
 
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
@@ -81,20 +82,11 @@ struct carrier *carrier_new_first(void)
 static struct carrier *start_carrier(void)
 {
     struct carrier *c = new_descriptor();
-    pthread_attr_t attr;
-    pthread_t th;
-    uint64_t old;
     int r;
 
     if (!c)
         return NULL;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, CARRIER_STACK);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    old = ksig_set_mask(~0ull);
-    r = REAL(pthread_create)(&th, &attr, thread_main, c);
-    ksig_set_mask(old);
-    pthread_attr_destroy(&attr);
+    r = native_start(thread_main, c, CARRIER_STACK);
     lock(&lk);
     if (r) {
         c->next_spare = unused;

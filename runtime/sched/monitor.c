@@ -12,6 +12,7 @@
  * spare competes with it for that core, which is what native threads would do. */
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
@@ -120,19 +121,7 @@ static void *monitor_main(void *arg)
 
 int monitor_start(void)
 {
-    pthread_attr_t attr;
-    pthread_t th;
-    uint64_t old;
-    int r;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 65536);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    old = ksig_set_mask(~0ull);
-    r = REAL(pthread_create)(&th, &attr, monitor_main, NULL);
-    ksig_set_mask(old);
-    pthread_attr_destroy(&attr);
-    return -r;
+    return native_start(monitor_main, NULL, 65536);
 }
 
 void monitor_reset_child(void)

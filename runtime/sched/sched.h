@@ -56,6 +56,7 @@ struct carrier {
     struct vthread *prev;   /* who just switched away, to be dealt with */
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
+    void *altstack;         /* ss_sp of the alternate signal stack in force on this OS thread */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     struct carrier *next_spare;

@@ -62,7 +62,7 @@ struct vthread {
     uint8_t sig_eintr;         /* a handler without SA_RESTART ran since the last look */
     uint8_t sig_ran;           /* any handler ran since the last look */
     struct sig_queue *sigq;
-    stack_t altstack;          /* as set by the program; not in force while virtual */
+    stack_t altstack;          /* set by the program; ss_sp NULL: none */
     uint32_t prng;
 };
 

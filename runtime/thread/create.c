@@ -96,6 +96,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     v->start = start;
     v->arg = arg;
     v->c11 = c11;
+    v->in_rt = 1; /* it starts in the middle of a switch */
     v->attr_stack_size = w.stack;
     v->join = w.detached ? 2 : 0;
     v->refs = w.detached ? 1 : 2;

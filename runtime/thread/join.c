@@ -27,7 +27,7 @@ int thread_join(pthread_t th, void **result, uint64_t deadline)
     if (deadline == 0 && !load_acquire(&v->done))
         return load_relaxed(&v->join) == 2 ? EINVAL : EBUSY;
     if (v == self)
-        return EDEADLK;
+        return load_relaxed(&v->join) == 2 ? EINVAL : EDEADLK;
     if (self)
         cancel_point(self);
     if (!cas_acq_rel(&v->join, &free_, 1u))

@@ -18,6 +18,7 @@
 #include "runtime/base/lock.h"
 #include "runtime/base/real.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/cancel.h"
 #include <errno.h>
@@ -334,21 +335,11 @@ static void *receiver_main(void *arg)
 
 static int start_receiver(void)
 {
-    pthread_attr_t attr;
-    pthread_t th;
-    uint64_t old;
-    int r;
+    int r = native_start(receiver_main, NULL, 65536);
 
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 65536);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    old = ksig_set_mask(~0ull);
-    r = REAL(pthread_create)(&th, &attr, receiver_main, NULL);
-    ksig_set_mask(old);
-    pthread_attr_destroy(&attr);
     while (!r && !load_acquire(&receiver_tid))
         sys_futex_wait((uint32_t *)&receiver_tid, 0, NO_DEADLINE);
-    return -r;
+    return r;
 }
 
 /* --- Masks --- */
@@ -409,6 +400,21 @@ void signal_mask_unref(uint64_t mask)
     unlock(&lk);
 }
 
+/* What is pending for the process and was just unblocked is handled before the call returns (sigprocmask(2)): taken here,
+ * before the receiver can. */
+static void take_from_kernel(struct vthread *v, uint64_t newly)
+{
+    struct timespec zero = { 0, 0 };
+    siginfo_t info;
+    long sig;
+
+    newly &= ~(KSIG_DIRECT | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+    if (!newly)
+        return;
+    while ((sig = SYS4(SYS_rt_sigtimedwait, &newly, &info, &zero, 8)) > 0)
+        post(v, (int)sig, &info);
+}
+
 static void set_mask(struct vthread *v, uint64_t mask)
 {
     uint64_t old = v->sigmask;
@@ -417,8 +423,9 @@ static void set_mask(struct vthread *v, uint64_t mask)
     if (mask == old)
         return;
     v->in_rt++; /* our lock is held: no handler here */
-    lock(&lk);
     v->sigmask = mask;
+    take_from_kernel(v, old & ~mask);
+    lock(&lk);
     mask_add(mask, 1);
     mask_add(old, -1);
     unlock(&lk);

@@ -1,0 +1,731 @@
+# Virtual threads (vthreads) of libvthr in gdb: live processes and core files alike.
+#
+#   info vthreads [REGEX]      list them
+#   vthread ID                 the stack of one
+#   vthread apply all bt       the stacks of all; any command in place of bt
+#   vthread find REGEX         those whose stack has a function that matches
+#
+# Loading.  gdb loads the file by itself when it lies beside the library as libvthr.so-gdb.py (the build puts it there)
+# or in gdb's auto-load directory (`cmake --install` puts it there), if its safe path allows the place:
+#       add-auto-load-safe-path /path/to/build        in ~/.gdbinit
+# or, by hand, at any time:
+#       source scripts/libvthr-gdb.py
+#
+# How it works.  The library exports a descriptor, vthr_debug (runtime/diag/debug.h), with the places and layouts of what is
+# read here: no debug information of the library is needed.  Nothing in the target is ever written, no register either,
+# which is what makes core files work.  Instead the stack of a vthread that no OS thread runs is *presented*: while a command
+# runs, an unwinder claims the innermost frame of some OS thread, the host, and says that its caller's registers are
+# those that the vthread saved when it switched away.  All frames from 1 up are then the vthread's own, and bt, frame, up,
+# info locals, print work on them.  Frame 0 would be the host's: a frame filter shows it as arch_switch, which is where the
+# vthread is.  The frame cache is flushed before and after, so nothing of this remains when the command ends.
+#
+# What does not follow: thread-local variables and $_thread are the host's while a vthread is presented.
+
+import re
+import struct
+
+import gdb
+import gdb.unwinder
+from gdb.FrameDecorator import FrameDecorator
+
+VERSION = 1
+SUPPORTED_SIZE = 276  # up to the first register
+LIVE = 1
+PARKING, PARKED = 1, 2
+HOW_PARK, HOW_YIELD, HOW_EXIT = 1, 2, 3
+
+VTHREAD_FIELDS = (
+    'ctx_sp ctx_tp tid life carrier start arg wait_obj name stack_lo stack_size waiter_word how in_rt pd sigmask '
+    'sigpending blocked_in').split()
+CARRIER_FIELDS = 'ctx_sp ctx_tp tid cur prev proc'.split()
+
+
+def read(addr, size):
+    return bytes(gdb.selected_inferior().read_memory(addr, size))
+
+
+def uint(data, offset=0, size=8):
+    return int.from_bytes(data[offset:offset + size], 'little')
+
+
+def text(data):
+    return data.split(b'\0', 1)[0].decode('utf-8', 'backslashreplace')
+
+
+class Descriptor:
+    """What vthr_debug says.  Raises gdb.error when there is none that can be used."""
+
+    def __init__(self):
+        try:
+            addr = int(gdb.parse_and_eval("(unsigned long long)(char *)&'vthr_debug'"))
+        except gdb.error:
+            addr = self.by_symbol_table()
+        if addr is None:
+            raise gdb.error('No vthreads: libvthr.so is not loaded in this program.')
+        try:
+            head = read(addr, 16)
+        except gdb.MemoryError:
+            raise gdb.error('No vthreads: the program is not running.')
+        magic, version, size = struct.unpack('<8sII', head)
+        if magic != b'vthrdbg\0':
+            raise gdb.error('No vthreads: libvthr.so is not initialized yet, or its descriptor is damaged.')
+        if version != VERSION or size < SUPPORTED_SIZE:
+            raise gdb.error('This libvthr.so describes its vthreads in format %d; the script knows format %d.  '
+                            'Use the script of that version.' % (version, VERSION))
+        data = read(addr, size)
+        (self.image_lo, self.image_hi, self.active, self.main, self.registry, self.nshells, self.nlive, self.procs,
+         self.nprocs) = struct.unpack_from('<9Q', data, 32)
+        if not self.active:
+            raise gdb.error('No vthreads: the program is not running.')
+        self.tid_base, self.vthread_size, self.carrier_size, self.proc_size = struct.unpack_from('<4I', data, 104)
+        self.vthread = self.fields(data, 120, VTHREAD_FIELDS)
+        self.carrier = self.fields(data, 192, CARRIER_FIELDS)
+        (self.frame_size,) = struct.unpack_from('<I', data, 232)
+        self.sp_name = text(data[236:244])
+        self.tp_name = text(data[244:252])
+        _, n_regs, self.arch_switch = struct.unpack_from('<HHQ', data, 252)
+        self.regs = []
+        for i in range(n_regs):
+            name, offset, _ = struct.unpack_from('<8sHH', data, 264 + 12 * i)
+            self.regs.append((text(name), offset))
+        self.pc_name = 'rip' if any(name == 'rip' for name, _ in self.regs) else 'pc'
+        self.pc_offset = dict(self.regs)[self.pc_name]
+
+    @staticmethod
+    def by_symbol_table():
+        """In languages whose expressions are not C's."""
+        out = gdb.execute('info address vthr_debug', to_string=True)
+        m = re.search(r'address (0x[0-9a-f]+)', out)
+        return int(m.group(1), 16) if m else None
+
+    @staticmethod
+    def fields(data, at, names):
+        return {name: struct.unpack_from('<HH', data, at + 4 * i) for i, name in enumerate(names)}
+
+    def internal(self, pc):
+        return self.image_lo <= pc < self.image_hi
+
+
+class Vthread:
+    """One vthread, as it was when the process stopped."""
+
+    def __init__(self, desc, number, addr):
+        data = read(addr, desc.vthread_size)
+        self.number = number
+        self.addr = addr
+        for name, (offset, size) in desc.vthread.items():
+            value = data[offset:offset + size]
+            setattr(self, name, text(value) if name == 'name' else uint(value))
+        self.thread = None     # gdb's thread that runs it
+        self.lwp = None
+        self.switching = False # has a carrier, but its registers are saved
+
+    def has_stack(self, sp):
+        return self.stack_lo < sp <= self.stack_lo + self.stack_size
+
+
+class Shape:
+    """A stack as a list of functions, and the stack words by which another vthread is seen to have the same one."""
+
+    def __init__(self):
+        self.frames = []  # (pc, function or None, file, line, level)
+        self.slots = []   # (offset from the saved stack pointer, return address)
+        self.complete = True
+        self.reason = None
+
+    @property
+    def span(self):
+        return self.slots[-1][0] + 8 if self.slots else 0
+
+
+class Presenter(gdb.unwinder.Unwinder):
+    """Shows a vthread's saved registers as the caller's of the host's innermost frame."""
+
+    def __init__(self):
+        super().__init__('vthread')
+        self.active = None
+
+    def present(self, desc, host, saved):
+        """saved: {register: value}.  host: (sp, pc) of the selected thread."""
+        self.active = None
+        gdb.invalidate_cached_frames()
+        self.desc, self.host, self.saved = desc, host, saved
+        self.active = True
+        frame_filter.enabled = True
+
+    def end(self):
+        if self.active:
+            self.active = None
+            frame_filter.enabled = False
+            gdb.invalidate_cached_frames()
+
+    def is_host(self, frame):
+        return (int(frame.read_register(self.desc.sp_name)) & (2**64 - 1), int(frame.read_register(self.desc.pc_name)) &
+                (2**64 - 1)) == self.host
+
+    def __call__(self, pending):
+        if not self.active or not self.is_host(pending):
+            return None
+        desc = self.desc
+        word = pending.architecture().integer_type(64, False)
+        frame_id = FrameId(gdb.Value(self.saved[desc.sp_name]).cast(word), gdb.Value(desc.arch_switch).cast(word))
+        info = pending.create_unwind_info(frame_id)
+        for name, value in self.saved.items():
+            try:
+                info.add_saved_register(name, gdb.Value(value).cast(word))
+            except ValueError:  # a core file need not have fs_base
+                pass
+        return info
+
+
+class FrameId:
+    def __init__(self, sp, pc):
+        self.sp = sp
+        self.pc = pc
+
+
+class SwitchedOut(FrameDecorator):
+    """The host's frame as arch_switch."""
+
+    def __init__(self, base, address):
+        super().__init__(base)
+        self._address = address
+
+    def function(self):
+        return 'arch_switch'
+
+    def address(self):
+        return self._address
+
+    def filename(self):
+        return None
+
+    def line(self):
+        return None
+
+    def frame_args(self):
+        return None
+
+    def frame_locals(self):
+        return None
+
+
+class PresentedFilter:
+    name = 'vthread'
+    priority = 1000000
+    enabled = False
+
+    def filter(self, frames):
+        return self.frames(frames) if presenter.active else frames
+
+    def frames(self, frames):
+        in_host = last = None
+        for deco in frames:
+            last = deco.inferior_frame()
+            if in_host is None:
+                in_host = presenter.is_host(last)
+            if not in_host:
+                yield deco
+            elif last.type() != gdb.INLINE_FRAME:  # functions inlined into the host's frame have its registers
+                in_host = False
+                yield SwitchedOut(deco, presenter.desc.arch_switch)
+        reason = last.unwind_stop_reason() if last else gdb.FRAME_UNWIND_NO_REASON
+        if reason > gdb.FRAME_UNWIND_OUTERMOST:
+            gdb.write('Backtrace stopped: %s\n' % gdb.frame_stop_reason_string(reason))
+
+
+class Session:
+    """One command's view of the vthreads.  As a context manager it gives the user's selection back at the end."""
+
+    def __init__(self):
+        if gdb.selected_thread() is None:
+            raise gdb.error('No vthreads: the program is not running.')
+        self.desc = Descriptor()
+        self.host = None
+        self.sps = {}
+        self.carriers = {}
+        self.shapes = {}
+        self.symbols = {}
+
+    def __enter__(self):
+        self.user_thread = gdb.selected_thread()
+        try:
+            self.user_level = gdb.selected_frame().level()
+        except gdb.error:
+            self.user_level = 0
+        return self
+
+    def __exit__(self, *exc):
+        presenter.end()
+        self.user_thread.switch()
+        if self.user_level:
+            try:
+                gdb.execute('select-frame level %d' % self.user_level, to_string=True)
+            except gdb.error:
+                pass
+        return False
+
+    # --- vthreads ---
+
+    def vthreads(self):
+        """All that live, by number."""
+        d = self.desc
+        if uint(read(d.active, 4), 0, 4) == 0:
+            return
+        yield from self.one(0, d.main)
+        n = uint(read(d.nshells, 4), 0, 4)
+        table = read(uint(read(d.registry, 8)), 8 * n) if n else b''
+        for i, (addr,) in enumerate(struct.iter_unpack('<Q', table)):
+            yield from self.one(i + 1, addr)
+
+    def one(self, number, addr):
+        try:
+            v = Vthread(self.desc, number, addr)
+        except gdb.MemoryError:
+            gdb.write('warning: vthread %d at %#x cannot be read\n' % (number, addr), gdb.STDERR)
+            return
+        if v.life == LIVE:
+            self.place(v)
+            yield v
+
+    def by_id(self, number):
+        d = self.desc
+        if uint(read(d.active, 4), 0, 4):
+            main = Vthread(d, 0, d.main)
+            n = uint(read(d.nshells, 4), 0, 4)
+            if number == 0 or number == main.tid:
+                number, addr = 0, d.main
+            else:
+                if d.tid_base < number <= d.tid_base + n:  # as the program's gettid() says it
+                    number -= d.tid_base
+                addr = uint(read(uint(read(d.registry, 8)) + 8 * (number - 1), 8)) if 1 <= number <= n else 0
+            for v in self.one(number, addr) if addr else ():
+                return v
+        return None
+
+    # --- where a vthread's registers are ---
+
+    def carrier(self, addr):
+        c = self.carriers.get(addr)
+        if c is None:
+            data = read(addr, self.desc.carrier_size)
+            c = {name: uint(data, *where) for name, where in self.desc.carrier.items()}
+            self.carriers[addr] = c
+        return c
+
+    def threads(self):
+        """gdb's threads by the kernel's number, as the process itself sees it."""
+        if not hasattr(self, '_threads'):
+            inferior = gdb.selected_inferior()
+            threads = {t.ptid[1]: t for t in inferior.threads()}
+            main_tid = uint(read(self.desc.main, self.desc.vthread_size), *self.desc.vthread['tid'])
+            if main_tid != inferior.pid:  # a process in a PID namespace, watched from outside
+                threads = {self.inner_tid(inferior.pid, lwp): t for lwp, t in threads.items()}
+            self._threads = threads
+        return self._threads
+
+    @staticmethod
+    def inner_tid(pid, lwp):
+        try:
+            with open('/proc/%d/task/%d/status' % (pid, lwp)) as f:
+                return int(re.search(r'^NSpid:.*\s(\d+)$', f.read(), re.M).group(1))
+        except (OSError, AttributeError):
+            return -lwp
+
+    def sp(self, thread):
+        """The stack pointer of an OS thread, or None if it runs."""
+        if thread.num not in self.sps:
+            selected = gdb.selected_thread()
+            presenter.end()
+            try:
+                thread.switch()
+                self.sps[thread.num] = int(gdb.newest_frame().read_register(self.desc.sp_name)) & (2**64 - 1)
+            except gdb.error:
+                self.sps[thread.num] = None
+            finally:
+                selected.switch()
+        return self.sps[thread.num]
+
+    def place(self, v):
+        """Sets v.thread if an OS thread has its registers.  See runtime/diag/debug.h."""
+        if not v.carrier:
+            return
+        c = self.carrier(v.carrier)
+        v.lwp = c['tid']
+        thread = self.threads().get(c['tid'])
+        sp = self.sp(thread) if thread else None
+        if sp is not None and self.occupant(c, sp) != v.addr:
+            v.switching = True
+            return
+        v.thread = thread
+
+    def occupant(self, c, sp):
+        """Whose stack the stack pointer of carrier c is on: a vthread's address, or 0 for its own context."""
+        candidates = [Vthread(self.desc, -1, a) for a in (c['cur'], c['prev']) if a]
+        for v in candidates:
+            if v.has_stack(sp):
+                return v.addr
+        # Neither is the case on stacks that the program made itself, and on that of the main thread.
+        base = c['ctx_sp'] + self.desc.frame_size
+        if c['ctx_sp'] and base - 65536 < sp <= base + 256 and (c['prev'] or not c['cur'] or candidates[0].stack_size):
+            return 0
+        if c['prev'] and c['cur'] and abs(sp - candidates[0].ctx_sp) > 4096:
+            return c['prev']
+        return c['cur'] or c['prev']
+
+    # --- looking at one ---
+
+    def choose_host(self):
+        """Any OS thread will do; best one whose innermost function is not inlined, because then its frame is number 0."""
+        threads = [self.user_thread] + [t for t in gdb.selected_inferior().threads() if t.num != self.user_thread.num]
+        found = None
+        presenter.end()
+        for t in threads:
+            try:
+                t.switch()
+                frame = gdb.newest_frame()
+                regs = tuple(int(frame.read_register(r)) & (2**64 - 1) for r in (self.desc.sp_name, self.desc.pc_name))
+            except gdb.error:  # it runs
+                continue
+            plain = frame.type() != gdb.INLINE_FRAME
+            if plain or not found:
+                found = t, regs
+            if plain:
+                break
+        if not found:
+            raise gdb.error('No thread of the program is stopped.')
+        self.host = found
+
+    def saved_registers(self, v):
+        d = self.desc
+        frame = read(v.ctx_sp, d.frame_size)
+        saved = {name: uint(frame, offset) for name, offset in d.regs}
+        saved[d.sp_name] = v.ctx_sp + d.frame_size
+        saved[d.tp_name] = v.ctx_tp
+        return saved
+
+    def select(self, v):
+        """Makes v's stack the current one and its innermost frame the selected one.  Returns that frame."""
+        if v.carrier and not v.switching:
+            presenter.end()
+            if v.thread is None:
+                raise gdb.error('Vthread %d runs on LWP %d, which gdb does not have.' % (v.number, v.lwp))
+            v.thread.switch()
+            frame = gdb.newest_frame()
+            frame.select()
+            return frame
+        saved = self.saved_registers(v)
+        if self.host is None:
+            self.choose_host()
+        thread, regs = self.host
+        if gdb.selected_thread().num != thread.num:
+            thread.switch()
+        presenter.present(self.desc, regs, saved)
+        frame = gdb.newest_frame()
+        while frame and frame.type() == gdb.INLINE_FRAME:
+            frame = frame.older()
+        frame = frame.older() if frame else None
+        if frame is None:
+            raise gdb.error('The stack of vthread %d cannot be unwound.' % v.number)
+        frame.select()
+        return frame
+
+    # --- shapes: the functions of a stack, found once for all vthreads that are at the same place ---
+
+    def shape(self, v):
+        if v.carrier and not v.switching:
+            return self.walk(v)
+        try:
+            pc = uint(read(v.ctx_sp + self.desc.pc_offset, 8))
+            known = self.shapes.setdefault(pc, [])
+            stack = b''
+            for s in known:
+                if len(stack) < s.span:
+                    stack = read(v.ctx_sp, s.span)
+                if all(uint(stack, offset) == ra for offset, ra in s.slots):
+                    return s
+        except gdb.MemoryError:
+            pass
+        s = self.walk(v)
+        if s.slots is not None and len(known) < 256:
+            known.append(s)
+        return s
+
+    def walk(self, v):
+        s = Shape()
+        try:
+            frame = self.select(v)
+            while frame is not None:
+                sal = frame.find_sal()
+                pc = frame.pc()
+                s.frames.append((pc, frame.name(), sal.symtab.filename if sal.symtab else None, sal.line, frame.level()))
+                older = frame.older()
+                if older is not None and frame.type() != gdb.INLINE_FRAME:
+                    self.note_slot(s, v, older)
+                if older is None:
+                    s.reason = frame.unwind_stop_reason()
+                frame = older
+        except (gdb.error, RuntimeError):
+            s.slots = None
+        return s
+
+    def note_slot(self, s, v, older):
+        """x86-64: the return address lies below the caller's stack pointer."""
+        if s.slots is None:
+            return
+        at = (int(older.read_register(self.desc.sp_name)) & (2**64 - 1)) - 8
+        offset = at - v.ctx_sp
+        if self.desc.pc_name == 'rip' and 0 <= offset < 1 << 20 and uint(read(at, 8)) == older.pc():
+            s.slots.append((offset, older.pc()))
+        else:
+            s.slots = None  # signal frames and the like: this stack is walked each time
+
+    def program_frame(self, shape):
+        """(name of the hook that the program called, or None, the frame that called it, or None)"""
+        hook = None
+        for f in shape.frames:
+            if not self.desc.internal(f[0]):
+                return hook, f
+            hook = f[1]
+        return None, None
+
+    # --- words ---
+
+    def symbol(self, addr):
+        name = self.symbols.get(addr)
+        if name is None:
+            out = gdb.execute('info symbol %#x' % addr, to_string=True)
+            m = re.match(r'(.*) in section ', out)
+            name = m.group(1) if m else '%#x' % addr
+            self.symbols[addr] = name
+        return name
+
+    def state(self, v, hook=None):
+        if v.switching:
+            if self.carrier(v.carrier)['cur'] == v.addr:
+                return 'ready'
+            return {HOW_PARK: 'parked', HOW_YIELD: 'ready', HOW_EXIT: 'exiting'}.get(v.how, 'switching')
+        if v.carrier:
+            return 'running (LWP %d)' % (v.thread.ptid[1] if v.thread else v.lwp)
+        if v.waiter_word & 7 in (PARKING, PARKED):
+            return 'parked in %s' % hook if hook else 'parked'
+        return 'ready'
+
+    def title(self, v):
+        return 'Vthread %d (tid %d) "%s" (%s)' % (v.number, v.tid, v.name, self.state(v))
+
+    def start(self, v):
+        if v.number == 0:
+            return 'main'
+        return self.symbol(v.start) if v.start else '?'
+
+    @staticmethod
+    def frame_text(f):
+        pc, name, filename, line, _ = f
+        if filename:
+            return '%s at %s:%d' % (name or '??', filename, line)
+        lib = gdb.solib_name(pc)
+        return '%#x in %s%s' % (pc, name or '??', ' from ' + lib if lib else '')
+
+
+class InfoVthreads(gdb.Command):
+    """Display currently known vthreads.
+Usage: info vthreads [REGEX]
+With an argument, only those whose line in the list matches the regular
+expression.
+
+The columns: the vthread's number for the "vthread" commands, what gettid()
+returns to it, its name, what it does, its start routine, and the innermost
+frame that is not libvthr's.  A parked one has called the function that
+"parked in" names.  An asterisk marks the one that runs on the current thread."""
+
+    def __init__(self):
+        super().__init__('info vthreads', gdb.COMMAND_STATUS, gdb.COMPLETE_NONE)
+
+    def invoke(self, arg, from_tty):
+        regex = compile_regex(arg) if arg.strip() else None
+        rows = []
+        total = 0
+        with Session() as s:
+            for v in list(s.vthreads()):
+                total += 1
+                hook, frame = s.program_frame(s.shape(v))
+                current = v.thread is not None and v.thread.num == s.user_thread.num
+                row = ('*' if current else ' ', str(v.number), str(v.tid), '"%s"' % v.name, s.state(v, hook), s.start(v),
+                       s.frame_text(frame) if frame else '(in libvthr)')
+                if regex is None or regex.search(' '.join(row)):
+                    rows.append(row)
+        if not rows:
+            gdb.write('No vthreads match.\n' if total else 'No vthreads.\n')
+            return
+        table = [(' ', 'Id', 'Tid', 'Name', 'State', 'Start', 'Frame')] + rows
+        width = [max(len(row[i]) for row in table) for i in range(6)]
+        for row in table:
+            gdb.write(' '.join(cell.ljust(w) for cell, w in zip(row, width)) + ' ' + row[6] + '\n')
+
+
+class VthreadCommand(gdb.Command):
+    """Print the stack of a vthread.
+Usage: vthread ID
+ID is a number from "info vthreads", or a number as gettid() returns it in
+the program.  The stack of a running vthread is that of the thread (LWP) it
+runs on; the stack of any other is unwound from the registers it saved.
+Its frame 0 is always arch_switch.
+
+To look at its variables, see "help vthread apply"."""
+
+    def __init__(self):
+        super().__init__('vthread', gdb.COMMAND_STACK, prefix=True)
+
+    def invoke(self, arg, from_tty):
+        ids = parse_ids(arg) if arg.strip() else []
+        if len(ids) != 1:
+            raise gdb.GdbError('Please specify a vthread ID.  See "info vthreads".')
+        with Session() as s:
+            v = s.by_id(ids[0])
+            if v is None:
+                raise gdb.GdbError('Unknown vthread %d.' % ids[0])
+            s.select(v)
+            gdb.write(s.title(v) + ':\n')
+            gdb.execute('backtrace', False)
+
+
+class VthreadApply(gdb.Command):
+    """Apply a command to vthreads.
+Usage: vthread apply ID... [FLAG]... COMMAND
+       vthread apply all [FLAG]... COMMAND
+ID is a number from "info vthreads" or a range like 2-5.  The command sees the
+vthread's stack, with its innermost frame selected:
+    vthread apply all bt full
+    vthread apply 7 frame function worker
+The command must neither resume the program nor change its data or registers.
+
+Flags, as in "thread apply": -q prints no header, -c prints errors and goes
+on, -s hides errors and the headers of the vthreads they come from."""
+
+    def __init__(self):
+        super().__init__('vthread apply', gdb.COMMAND_STACK)
+
+    def invoke(self, arg, from_tty):
+        which, flags, command = self.parse(arg)
+        if not command:
+            raise gdb.GdbError('Please specify a command at the end of "vthread apply".')
+        with Session() as s:
+            for v in self.chosen(s, which):
+                self.apply(s, v, flags, command, from_tty)
+
+    @staticmethod
+    def parse(arg):
+        words = arg.split()
+        which = []
+        flags = set()
+        rest = arg.lstrip()
+        for w in words:
+            if not flags and (w == 'all' and not which or re.fullmatch(r'\$?\w*\d+(-\d+)?|\$\w+', w) and which != ['all']):
+                which.append(w)
+            elif w in ('-q', '-c', '-s') and which:
+                flags.add(w)
+            else:
+                break
+            rest = rest[len(w):].lstrip()
+        if not which:
+            raise gdb.GdbError('Please specify a vthread ID list.')
+        return which, flags, rest
+
+    @staticmethod
+    def chosen(s, which):
+        if which == ['all']:
+            return list(s.vthreads())
+        found = []
+        for number in parse_ids(' '.join(which)):
+            v = s.by_id(number)
+            if v is None:
+                gdb.write('warning: Unknown vthread %d\n' % number, gdb.STDERR)
+            else:
+                found.append(v)
+        return found
+
+    @staticmethod
+    def apply(s, v, flags, command, from_tty):
+        header = '' if '-q' in flags else '\n%s:\n' % s.title(v)
+        try:
+            s.select(v)
+            if '-s' in flags:
+                out = gdb.execute(command, from_tty, to_string=True)
+                gdb.write(header + out)
+                return
+            gdb.write(header)
+            gdb.execute(command, from_tty)
+        except gdb.error as e:
+            if '-s' in flags:
+                return
+            if '-c' not in flags:
+                raise
+            gdb.write('%s\n' % e)
+
+    def complete(self, arg, word):
+        m = re.match(r'\s*(all|[-\d\s$]+)\s(\s*-[qcs]\s)*\s*(.*)$', arg)
+        if not m:
+            return ['all'] if 'all'.startswith(word or '') else []
+        rest = m.group(3)
+        skip = len(rest) - len(word or '')
+        lines = gdb.execute('complete ' + rest, to_string=True).splitlines()
+        return [line[skip:] for line in lines if line.startswith(rest[:skip])]
+
+
+class VthreadFind(gdb.Command):
+    """Find vthreads whose stack has a function that matches a regular expression.
+Usage: vthread find REGEX
+For each one its number and the innermost matching frame are printed."""
+
+    def __init__(self):
+        super().__init__('vthread find', gdb.COMMAND_STACK, gdb.COMPLETE_SYMBOL)
+
+    def invoke(self, arg, from_tty):
+        if not arg.strip():
+            raise gdb.GdbError('Please specify a regular expression.')
+        regex = compile_regex(arg)
+        found = False
+        with Session() as s:
+            for v in list(s.vthreads()):
+                for f in s.shape(v).frames:
+                    if f[1] and regex.search(f[1]):
+                        found = True
+                        gdb.write('Vthread %d (tid %d) "%s" has #%d %s\n' % (v.number, v.tid, v.name, f[4], s.frame_text(f)))
+                        break
+        if not found:
+            gdb.write("No vthreads match '%s'\n" % arg.strip())
+
+
+def compile_regex(arg):
+    try:
+        return re.compile(arg.strip())
+    except re.error as e:
+        raise gdb.GdbError('Invalid regexp: %s' % e)
+
+
+def parse_ids(arg):
+    ids = []
+    for w in arg.split():
+        m = re.fullmatch(r'(\d+)(?:-(\d+))?', w)
+        if m:
+            first, last = int(m.group(1)), int(m.group(2) or m.group(1))
+        elif re.fullmatch(r'\$\w+', w):
+            first = last = int(gdb.parse_and_eval(w))
+        else:
+            raise gdb.GdbError('Invalid vthread ID: %s' % w)
+        if last < first:
+            raise gdb.GdbError('inverted range')
+        ids.extend(range(first, last + 1))
+    return ids
+
+
+# Loaded again (another program, an edited script): the new definitions take over.
+presenter = Presenter()
+frame_filter = PresentedFilter()
+gdb.frame_filters[frame_filter.name] = frame_filter
+gdb.unwinder.register_unwinder(None, presenter, replace=True)
+InfoVthreads()
+VthreadCommand()
+VthreadApply()
+VthreadFind()

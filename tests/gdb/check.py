@@ -1,0 +1,262 @@
+# Runs inside gdb (see gdb_test.sh) and ends it with status 0 or 1.  $MODE is live, core or step.
+import os
+import re
+import sys
+import traceback
+
+import gdb
+
+N = 50
+WAITS = ['wait_in_read', 'wait_in_cond', 'wait_in_mutex', 'wait_in_sleep', 'wait_in_accept']
+ENDS = ('arch_entry', 'clone3', '__clone3', 'clone', 'main')
+failures = 0
+
+
+def run(command):
+    return gdb.execute(command, to_string=True)
+
+
+def check(ok, what, evidence=''):
+    global failures
+    if not ok:
+        failures += 1
+        print('FAIL: ' + what)
+        if evidence:
+            print(evidence)
+
+
+def section(what):
+    print('-- ' + what, flush=True)
+
+
+def frames(bt):
+    """[(level, function, arguments)] of the text of a backtrace."""
+    found = []
+    for line in bt.splitlines():
+        m = re.match(r'#(\d+)\s+(?:0x[0-9a-f]+ in )?([^\s(]+) \((.*)$', line)
+        if m:
+            found.append((int(m.group(1)), m.group(2), m.group(3)))
+    return found
+
+
+def check_complete(bt, what):
+    fs = frames(bt)
+    check(fs and fs[-1][1] in ENDS, what + ': the stack ends in its start', bt)
+    # Functions of libraries without symbols have no name.
+    unknown = [line for line in bt.splitlines() if ' ?? ()' in line and ' from ' not in line]
+    check('Backtrace stopped' not in bt and not unknown, what + ': no hole', bt)
+    return fs
+
+
+def check_job(i, bt):
+    what = 'thread %d' % i
+    fs = frames(bt)
+    depth = 1 + i % 7
+    check([f[0] for f in fs] == list(range(len(fs))), what + ': frames are numbered from 0', bt)
+    check(fs[0][1] == 'arch_switch', what + ': frame 0', bt)
+    names = [f[1] for f in fs]
+    at = names.index(WAITS[i % 5]) if WAITS[i % 5] in names else -1
+    if at < 0:
+        check(False, what + ': is in ' + WAITS[i % 5], bt)
+        return
+    check(fs[at][2].startswith('id=%d)' % i), what + ': argument of the waiting function', bt)
+    for level in range(depth, 0, -1):
+        at += 1
+        want = 'id=%d, level=%d, depth=%d)' % (i, level, depth)
+        check(fs[at][1] == 'descend' and fs[at][2].startswith(want), what + ': level %d' % level, bt)
+    at += 1
+    check(fs[at][1] == 'job_start' and '<jobs' in fs[at][2], what + ': start routine', bt)
+    check(fs[-1][1] == 'arch_entry' and 'Backtrace stopped' not in bt, what + ': ends', bt)
+
+
+locals_seen = {}
+
+
+def look_at_locals():
+    """Called with a vthread presented: its variables, by gdb's Python interface."""
+    f = gdb.selected_frame()
+    while f is not None and f.name() != 'job_start':
+        if f.name() == 'descend':
+            key = int(f.read_var('id')), int(f.read_var('level'))
+            locals_seen[key] = int(f.read_var('mark'))
+        f = f.older()
+    if f is not None:
+        job = f.read_var('job').dereference()
+        locals_seen[int(job['id'])] = int(job['depth'])
+
+
+def observe():
+    """What live processes and core files have in common."""
+    section('info threads, and the stacks of OS threads')
+    run('thread apply all bt')
+    listing = run('info threads')
+    spinner = None
+    for t in gdb.selected_inferior().threads():
+        t.switch()
+        bt = run('bt')
+        fs = check_complete(bt, 'OS thread %d' % t.ptid[1])
+        if any(f[1] == 'spin_inner' for f in fs):
+            spinner = t
+            names = [f[1] for f in fs]
+            check(names[:3] == ['spin_inner', 'spin_outer', 'spin_start'], 'the spinning stack', bt)
+            check(fs[0][2].startswith('key=4712') and fs[1][2].startswith('key=4711'), 'its arguments', bt)
+            check(names[-1] == 'arch_entry', 'its end', bt)
+    check(spinner is not None, 'an OS thread spins', listing)
+    check('LWP %d' % spinner.ptid[1] in listing if spinner else False, 'info threads shows it', listing)
+    spinner.switch()
+    run('frame function spin_outer')
+    chosen = gdb.selected_thread().num, gdb.selected_frame().level()
+
+    section('info vthreads')
+    out = run('info vthreads')
+    lines = out.splitlines()
+    check(len(lines) == 1 + N + 2, 'info vthreads lists the main thread, %d parked and one running' % N, out)
+    ids = {}
+    for line in lines[1:]:
+        m = re.match(r'[ *] (\d+) +\d+ +"(.*?)" +(parked in [^ ]+|parked|ready|running \(LWP \d+\)|\S+) +(\S+) +(.*)$', line)
+        if not m:
+            check(False, 'a line of info vthreads', line)
+            continue
+        number, name, state, start, frame = m.groups()
+        if name.startswith('job'):
+            i = int(name[3:])
+            ids[i] = int(number)
+            check(state.startswith('parked') and start == 'job_start', 'job %d is parked' % i, line)
+            check(frame.startswith(WAITS[i % 5] + ' at '), 'job %d: frame of the program' % i, line)
+        elif start == 'spin_start':
+            ids['spin'] = int(number)
+            check(state == 'running (LWP %d)' % spinner.ptid[1] and frame.startswith('spin_'), 'the spinning one', line)
+            check(line.startswith('*'), 'it is marked as current', line)
+        else:
+            check(number == '0' and start == 'main' and state == 'parked in sleep', 'the main thread', line)
+    check(len(ids) == N + 1, 'all names are there', out)
+    check((gdb.selected_thread().num, gdb.selected_frame().level()) == chosen, 'the selection is as before')
+    out = run('info vthreads job4[0-9]')
+    check(len(out.splitlines()) == 1 + 10, 'info vthreads REGEX', out)
+
+    section('vthread apply all bt')
+    out = run('vthread apply all bt')
+    blocks = {int(m.group(1)): m.group(2)
+              for m in re.finditer(r'^Vthread (\d+) .*?:\n((?:.+\n)*)', out, re.M)}
+    check(len(blocks) == N + 2, 'a block for each', out)
+    for i in range(N):
+        check_job(i, blocks[ids[i]])
+    check(frames(blocks[0])[-1][1] == 'main', 'the main thread ends in main', blocks[0])
+    check([f[1] for f in frames(blocks[ids['spin']])][:3] == ['spin_inner', 'spin_outer', 'spin_start'], 'the spinning one',
+          blocks[ids['spin']])
+
+    section('vthread ID')
+    out = run('vthread %d' % ids[17])
+    check(out.startswith('Vthread %d ' % ids[17]), 'title', out)
+    check_job(17, out.split('\n', 1)[1])
+    by_tid = run('vthread %d' % (4194304 + ids[17]))
+    check(by_tid == out, 'by tid', by_tid)
+    out = run('vthread %d' % ids['spin'])
+    check('running (LWP %d)' % spinner.ptid[1] in out and 'spin_outer (key=4711)' in out, 'vthread of the spinning one', out)
+
+    section('variables')
+    run('vthread apply all -q python look_at_locals()')
+    for i in range(N):
+        check(locals_seen.get(i) == 1 + i % 7, 'thread %d: its job' % i)
+        for level in range(1, 2 + i % 7):
+            check(locals_seen.get((i, level)) == 1000 * i + level, 'thread %d: mark of level %d' % (i, level))
+    out = run('vthread apply %d %d bt full' % (ids[6], ids[7]))
+    check('mark = 6001' in out and 'mark = 6007' in out and 'mark = 7001' in out, 'bt full', out)
+
+    section('vthread find')
+    out = run('vthread find ^wait_in_(cond|sleep)$')
+    found = sorted(int(m) for m in re.findall(r'^Vthread (\d+) ', out, re.M))
+    check(found == sorted(ids[i] for i in range(N) if i % 5 in (1, 3)), 'vthread find', out)
+    check("No vthreads match" in run('vthread find no_such_function'), 'vthread find of nothing')
+
+    section('errors')
+    for command, message in (('vthread 99999', 'Unknown vthread 99999.'), ('vthread', 'Please specify'),
+                             ('vthread find', 'Please specify'), ('vthread find (', 'Invalid regexp'),
+                             ('vthread apply 5', 'Please specify a command'), ('vthread apply bt', 'Please specify a vthread ID'),
+                             ('vthread apply 5 no-such-command', 'Undefined command')):
+        try:
+            out = run(command)
+            check(False, command + ' fails', out)
+        except gdb.error as e:
+            check(message in str(e), command, str(e))
+    check((gdb.selected_thread().num, gdb.selected_frame().level()) == chosen, 'the selection is as before')
+    check(frames(run('bt'))[0][1] == 'spin_inner', 'nothing of a vthread is left')
+    check('info vthreads [REGEX]' in run('help info vthreads') and 'vthread ID' in run('help vthread'), 'help')
+    check('vthread apply 3 info locals' in run('complete vthread apply 3 info loc'), 'completion',
+          run('complete vthread apply 3 info loc'))
+    check('vthread apply' in run('complete vthread ap'), 'completion of subcommands')
+
+
+def live():
+    pid = int(os.environ['PID'])
+    # Whatever writes is refused.
+    run('set may-write-registers off')
+    run('attach %d' % pid)
+    observe()
+    section('generate-core-file')
+    run('generate-core-file ' + os.environ['CORE'])
+
+
+def core():
+    observe()
+    try:
+        run('set $rax = 1')
+        check(False, 'a core file has no registers to write')
+    except gdb.error:
+        pass
+
+
+def step():
+    """Through the switch, one instruction at a time."""
+    section('each instruction of arch_switch')
+    run('set breakpoint pending on')
+    run('set startup-with-shell off')
+    run('set environment LD_PRELOAD ' + os.environ['LIB'])
+    run('set args play')
+    run('break arch_switch')
+    run('run')
+    kinds = set()
+    stops = 0
+    for hit in range(int(os.environ.get('HITS', '12'))):
+        check(gdb.selected_frame().name() == 'arch_switch', 'at the switch', run('bt 3'))
+        run('set scheduler-locking on')
+        before = frames(run('bt'))[-2:]
+        for _ in range(30):
+            bt = run('bt')
+            fs = check_complete(bt, 'hit %d at %s' % (hit, run('x/i $pc').strip()))
+            names = [f[1] for f in fs]
+            check(any(n in names for n in ('player_start', 'sched_loop', 'main', 'exit_entry', 'arch_entry')), 'known start', bt)
+            if gdb.selected_frame().name() in ('arch_switch', 'arch_switch_rare'):
+                stops += 1
+                check(len([n for n in names if n.startswith('arch_switch')]) == 1, 'one switch on the stack', bt)
+            if hit % 4 == 3:
+                shown = run('info vthreads')
+                running = re.findall(r'running \(LWP (\d+)\)', shown)
+                check(len(running) == len(set(running)), 'no two vthreads run on one OS thread', shown)
+                all_bt = run('vthread apply all bt')
+                check('Backtrace stopped' not in all_bt, 'all stacks are whole', all_bt)
+                for block in re.findall(r'^Vthread \d+ .*?:\n((?:.+\n)*)', all_bt, re.M):
+                    check_complete(block, 'vthreads in mid-switch at ' + run('x/i $pc').strip())
+            run('stepi')
+        kinds.add((before[0][1] if before else '', frames(run('bt'))[-2:][0][1]))
+        run('set scheduler-locking off')
+        run('continue')
+    check(stops > 20 * 6, 'instructions of the switch seen: %d' % stops)
+    check(len(kinds) > 1, 'different kinds of switches seen: %s' % kinds)
+    print('%d instructions, %s' % (stops, sorted(kinds)))
+    run('kill')
+
+
+try:
+    for setting in ('pagination off', 'confirm off', 'width 0', 'debuginfod enabled off', 'print frame-arguments all',
+                    'style enabled off'):
+        gdb.execute('set ' + setting)
+    gdb.execute('source ' + os.environ['SCRIPT'])
+    {'live': live, 'core': core, 'step': step}[os.environ['MODE']]()
+except Exception:
+    traceback.print_exc(file=sys.stdout)
+    failures += 1
+print('failures: %d' % failures, flush=True)
+if gdb.selected_inferior().pid and os.environ['MODE'] == 'live':
+    gdb.execute('detach', to_string=True)
+gdb.execute('quit %d' % (1 if failures else 0))
