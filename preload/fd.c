@@ -8,7 +8,7 @@ HOOK int close(int fd)
     struct vthread *v = vthr_self;
     int r;
 
-    if (!vthr_active || (v && v->in_rt))
+    if (!vthr_active || (v && (v->in_rt || v->hooks_off)))
         return REAL(close)(fd);
     fd_close_begin(fd);
     r = REAL(close)(fd);
@@ -21,7 +21,7 @@ HOOK int dup2(int from, int to)
 {
     int r;
 
-    if (!vthr_active || from == to)
+    if (!vthr_active || from == to || (vthr_self && vthr_self->hooks_off))
         return REAL(dup2)(from, to);
     fd_close_begin(to);
     r = REAL(dup2)(from, to);
@@ -32,7 +32,7 @@ HOOK int dup3(int from, int to, int flags)
 {
     int r;
 
-    if (!vthr_active || from == to)
+    if (!vthr_active || from == to || (vthr_self && vthr_self->hooks_off))
         return REAL(dup3)(from, to, flags);
     fd_close_begin(to);
     r = REAL(dup3)(from, to, flags);
@@ -51,7 +51,7 @@ HOOK int close_range(unsigned lo, unsigned hi, int flags)
 {
     int r;
 
-    if (!vthr_active || flags)
+    if (!vthr_active || flags || (vthr_self && vthr_self->hooks_off))
         return REAL(close_range)(lo, hi, flags);
     fd_close_range_begin(lo, hi);
     r = REAL(close_range)(lo, hi, flags);
@@ -60,7 +60,7 @@ HOOK int close_range(unsigned lo, unsigned hi, int flags)
 }
 HOOK void closefrom(int lo)
 {
-    if (!vthr_active || lo < 0) {
+    if (!vthr_active || lo < 0 || (vthr_self && vthr_self->hooks_off)) {
         REAL(closefrom)(lo);
         return;
     }

@@ -3,6 +3,21 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+/* Called by x86_64/vfork.S in the child and then in the parent.  The child shares our memory: its hooks must leave the
+ * runtime alone, which the vthread's own flag tells them until the parent goes on. */
+__attribute__((used, visibility("hidden"))) long vthr_vfork_returned(long pid)
+{
+    struct vthread *v = vthr_self;
+
+    if (v && pid == 0) {
+        v->hooks_off = 1;
+        ksig_set_mask(v->sigmask);
+    } else if (v) {
+        v->hooks_off = 0;
+    }
+    return posix(pid);
+}
+
 /* exec keeps the signal mask: the new program must get the vthread's own, not its carrier's. */
 #define EXEC(call)                    \
     ({                                \

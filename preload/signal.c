@@ -2,6 +2,14 @@
 #include "preload/hook.h"
 #include <string.h>
 
+/* The calling vthread; NULL for native threads and in a vfork child, where the kernel's own masks and dispositions count. */
+static struct vthread *virtual_self(void)
+{
+    struct vthread *v = vthr_self;
+
+    return v && !v->hooks_off ? v : NULL;
+}
+
 static uint64_t bits_of(const sigset_t *s)
 {
     uint64_t b;
@@ -17,7 +25,11 @@ static void to_set(sigset_t *s, uint64_t b)
 
 HOOK int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-    return vthr_active ? (int)posix(signal_action(sig, act, old)) : REAL(sigaction)(sig, act, old);
+    struct vthread *v = vthr_self;
+
+    if (!vthr_active || (v && v->hooks_off))
+        return REAL(sigaction)(sig, act, old);
+    return (int)posix(signal_action(sig, act, old));
 }
 HOOK int __sigaction(int, const struct sigaction *, struct sigaction *) ALIAS(sigaction);
 
@@ -65,13 +77,13 @@ static int change_mask(struct vthread *v, int how, const sigset_t *set, sigset_t
 }
 HOOK int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
-    struct vthread *v = vthr_self;
+    struct vthread *v = virtual_self();
 
     return v ? -change_mask(v, how, set, old) : REAL(pthread_sigmask)(how, set, old);
 }
 HOOK int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
-    struct vthread *v = vthr_self;
+    struct vthread *v = virtual_self();
 
     return v ? (int)posix(change_mask(v, how, set, old)) : REAL(sigprocmask)(how, set, old);
 }

@@ -9,8 +9,8 @@
  *
  * Rejected: taking every lock in a prepare handler.  The program's own prepare handlers run before or after it and may park.
  *
- * vfork: the child borrows our memory while its parent's OS thread waits in the kernel; hooks that change descriptors look
- * at getpid() (io/fdtab.c), and exec sets the kernel mask (spawn_begin). */
+ * vfork: the child borrows our memory while its parent's OS thread waits in the kernel; its hooks pass everything through
+ * (vthread.hooks_off), so the parent's tables stay as they are. */
 #include "runtime/base/real.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/mem/image.h"
@@ -57,10 +57,10 @@ uint64_t spawn_begin(void)
 {
     struct vthread *v = vthr_self;
 
-    return v ? ksig_set_mask(v->sigmask) : 0;
+    return v && !v->hooks_off ? ksig_set_mask(v->sigmask) : 0;
 }
 void spawn_end(uint64_t mask)
 {
-    if (vthr_self)
+    if (vthr_self && !vthr_self->hooks_off)
         ksig_set_mask(mask);
 }

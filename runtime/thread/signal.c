@@ -49,6 +49,8 @@ static struct {
 } masks[MAX_MASKS];
 static unsigned n_masks;
 static uint64_t unblocked_union; /* what some vthread has unblocked */
+static uint32_t union_gen;       /* raised with each change of the union; written under lk */
+static uint32_t receiver_gen;    /* futex: the change that the receiver has seen */
 static uint64_t stray;           /* dispatched, but blocked by everybody since */
 static int receiver_tid;
 static siginfo_t received;       /* receiver only: set by its trampoline */
@@ -275,6 +277,10 @@ static void trampoline(int sig, siginfo_t *info, void *uc)
     }
     /* Unblocked here for a moment only (exec, spawn): hand it on. */
     struct vthread *v = vthr_self;
+    if (v && v->hooks_off && is_handler(&acts[sig])) { /* a vfork child */
+        acts[sig].sa_handler(sig);
+        return;
+    }
     if (v && is_virtual(sig) && !v->in_rt && post(v, sig, info) == 0) {
         store_relaxed(&v->attention, 1);
         if (load_relaxed(&v->sigpending) & ~v->sigmask)
@@ -323,8 +329,12 @@ static void *receiver_main(void *arg)
     store_release(&receiver_tid, (int)SYS0(SYS_gettid));
     sys_futex_wake((uint32_t *)&receiver_tid, 1);
     for (;;) {
+        uint32_t gen = load_acquire(&union_gen);
         uint64_t mask = ~(load_acquire(&unblocked_union) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
 
+        /* Everything is blocked here: whatever was removed from the union before gen can no longer be taken. */
+        if (xchg_acq_rel(&receiver_gen, gen) != gen)
+            sys_futex_wake(&receiver_gen, 1 << 30);
         received.si_signo = 0;
         SYS2(SYS_rt_sigsuspend, &mask, 8);
         if (received.si_signo)
@@ -355,6 +365,7 @@ static void recompute_union(void)
     if (u == unblocked_union)
         return;
     store_release(&unblocked_union, u);
+    store_release(&union_gen, union_gen + 1);
     poke_receiver();
 }
 
@@ -415,6 +426,15 @@ static void take_from_kernel(struct vthread *v, uint64_t newly)
         post(v, (int)sig, &info);
 }
 
+/* A signal that was blocked must not be taken any more when the call returns. */
+static void wait_for_receiver(void)
+{
+    uint32_t gen = load_acquire(&union_gen), seen;
+
+    while ((int32_t)((seen = load_acquire(&receiver_gen)) - gen) < 0)
+        sys_futex_wait(&receiver_gen, seen, NO_DEADLINE);
+}
+
 static void set_mask(struct vthread *v, uint64_t mask)
 {
     uint64_t old = v->sigmask;
@@ -429,6 +449,8 @@ static void set_mask(struct vthread *v, uint64_t mask)
     mask_add(mask, 1);
     mask_add(old, -1);
     unlock(&lk);
+    if ((mask & ~old) & ~unblocked_union)
+        wait_for_receiver();
     v->in_rt--;
     uint64_t s = load_relaxed(&stray) & ~mask;
     for (int sig = 1; s; sig++, s >>= 1)
@@ -629,6 +651,7 @@ int signal_start(struct vthread *main_v)
     unblocked_union = 0;
     stray = 0;
     receiver_tid = 0;
+    union_gen = receiver_gen = 0;
     signal_mask_ref(main_v->sigmask);
     r = start_receiver();
     if (r)
