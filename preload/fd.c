@@ -76,7 +76,7 @@ HOOK int fclose(FILE *f)
     if (fd < 0)
         return REAL(fclose)(f);
     fd_close_begin(fd);
-    r = ANNOUNCED_ONCE(v, false, REAL(fclose)(f)); /* it may have to write */
+    r = ANNOUNCED(v, false, REAL(fclose)(f)); /* it may have to write */
     fd_close_end(fd);
     return r;
 }
@@ -95,7 +95,7 @@ HOOK int fcntl(int fd, int cmd, ...)
     if (!v)
         return REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
-        return ANNOUNCED(v, true, true, REAL(fcntl)(fd, cmd, arg));
+        return (int)posix(BLOCKING(v, true, true, SYS_fcntl, fd, cmd, arg, 0, 0, 0));
     r = REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETFL)
         fd_modes_changed();
@@ -122,35 +122,48 @@ HOOK int ioctl(int fd, unsigned long req, ...)
 }
 
 /* open can wait: for a FIFO's other end, for a lease, for a disk. */
-#define OPEN_BODY(call)                           \
-    struct vthread *v = vthr_parkable();          \
-    va_list ap;                                   \
-    int mode, fd;                                 \
-    va_start(ap, flags);                          \
-    mode = va_arg(ap, int);                       \
-    va_end(ap);                                   \
-    if (!v)                                       \
-        return call;                              \
-    fd = ANNOUNCED(v, false, true, call);         \
-    if (fd >= 0)                                  \
-        fd_fresh(fd);                             \
-    return fd
+static int open_virtual(struct vthread *v, int dir, const char *path, int flags, int mode)
+{
+    int fd = (int)posix(BLOCKING(v, false, true, SYS_openat, dir, path, flags, mode, 0, 0));
+
+    if (fd >= 0)
+        fd_fresh(fd);
+    return fd;
+}
+#define GET_MODE(mode, last)     \
+    va_list ap;                  \
+    int mode;                    \
+    va_start(ap, last);          \
+    mode = va_arg(ap, int);      \
+    va_end(ap)
 
 HOOK int open(const char *path, int flags, ...)
 {
-    OPEN_BODY(REAL(open)(path, flags, mode));
+    struct vthread *v = vthr_parkable();
+    GET_MODE(mode, flags);
+
+    return v ? open_virtual(v, AT_FDCWD, path, flags, mode) : REAL(open)(path, flags, mode);
 }
 HOOK int open64(const char *path, int flags, ...)
 {
-    OPEN_BODY(REAL(open64)(path, flags, mode));
+    struct vthread *v = vthr_parkable();
+    GET_MODE(mode, flags);
+
+    return v ? open_virtual(v, AT_FDCWD, path, flags | O_LARGEFILE, mode) : REAL(open64)(path, flags, mode);
 }
 HOOK int openat(int dir, const char *path, int flags, ...)
 {
-    OPEN_BODY(REAL(openat)(dir, path, flags, mode));
+    struct vthread *v = vthr_parkable();
+    GET_MODE(mode, flags);
+
+    return v ? open_virtual(v, dir, path, flags, mode) : REAL(openat)(dir, path, flags, mode);
 }
 HOOK int openat64(int dir, const char *path, int flags, ...)
 {
-    OPEN_BODY(REAL(openat64)(dir, path, flags, mode));
+    struct vthread *v = vthr_parkable();
+    GET_MODE(mode, flags);
+
+    return v ? open_virtual(v, dir, path, flags | O_LARGEFILE, mode) : REAL(openat64)(dir, path, flags, mode);
 }
 HOOK int __open_2(const char *path, int flags)
 {

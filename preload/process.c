@@ -99,7 +99,7 @@ HOOK int execle(const char *path, const char *arg, ...)
 #define SPAWN(v, sure, call)                          \
     ({                                                \
         uint64_t m_ = spawn_begin();                  \
-        __typeof__(call) s_ = ANNOUNCED_ONCE(v, sure, call); \
+        __typeof__(call) s_ = ANNOUNCED(v, sure, call); \
         int f_ = errno;                               \
         spawn_end(m_);                                \
         errno = f_;                                   \
@@ -146,28 +146,27 @@ HOOK int pclose(FILE *f)
         return REAL(pclose)(f);
     fd = fileno(f);
     fd_close_begin(fd);
-    r = ANNOUNCED_ONCE(v, true, REAL(pclose)(f));
+    r = ANNOUNCED(v, true, REAL(pclose)(f));
     fd_close_end(fd);
     return r;
 }
 
-HOOK pid_t waitpid(pid_t pid, int *status, int options)
-{
-    struct vthread *v = vthr_parkable();
-
-    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(waitpid)(pid, status, options))
-             : REAL(waitpid)(pid, status, options);
-}
-HOOK pid_t wait(int *status)
-{
-    return waitpid(-1, status, 0);
-}
 HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *ru)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(wait4)(pid, status, options, ru))
-             : REAL(wait4)(pid, status, options, ru);
+    if (!v)
+        return REAL(wait4)(pid, status, options, ru);
+    cancel_point(v);
+    return (pid_t)posix(BLOCKING(v, !(options & WNOHANG), true, SYS_wait4, pid, status, options, ru, 0, 0));
+}
+HOOK pid_t waitpid(pid_t pid, int *status, int options)
+{
+    return vthr_parkable() ? wait4(pid, status, options, NULL) : REAL(waitpid)(pid, status, options);
+}
+HOOK pid_t wait(int *status)
+{
+    return waitpid(-1, status, 0);
 }
 HOOK pid_t wait3(int *status, int options, struct rusage *ru)
 {
@@ -177,6 +176,8 @@ HOOK int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, !(options & WNOHANG), true, REAL(waitid)(type, id, info, options))
-             : REAL(waitid)(type, id, info, options);
+    if (!v)
+        return REAL(waitid)(type, id, info, options);
+    cancel_point(v);
+    return (int)posix(BLOCKING(v, !(options & WNOHANG), true, SYS_waitid, type, id, info, options, 0, 0));
 }

@@ -39,25 +39,25 @@ HOOK ssize_t pread(int fd, void *buf, size_t n, off_t at)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, false, true, REAL(pread)(fd, buf, n, at)) : REAL(pread)(fd, buf, n, at);
+    return v ? posix(BLOCKING(v, false, true, SYS_pread64, fd, buf, n, at, 0, 0)) : REAL(pread)(fd, buf, n, at);
 }
 HOOK ssize_t pwrite(int fd, const void *buf, size_t n, off_t at)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, false, true, REAL(pwrite)(fd, buf, n, at)) : REAL(pwrite)(fd, buf, n, at);
+    return v ? posix(BLOCKING(v, false, true, SYS_pwrite64, fd, buf, n, at, 0, 0)) : REAL(pwrite)(fd, buf, n, at);
 }
 HOOK ssize_t preadv(int fd, const struct iovec *iov, int n, off_t at)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, false, true, REAL(preadv)(fd, iov, n, at)) : REAL(preadv)(fd, iov, n, at);
+    return v ? posix(BLOCKING(v, false, true, SYS_preadv, fd, iov, n, at, 0, 0)) : REAL(preadv)(fd, iov, n, at);
 }
 HOOK ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? ANNOUNCED(v, false, true, REAL(pwritev)(fd, iov, n, at)) : REAL(pwritev)(fd, iov, n, at);
+    return v ? posix(BLOCKING(v, false, true, SYS_pwritev, fd, iov, n, at, 0, 0)) : REAL(pwritev)(fd, iov, n, at);
 }
 HOOK ssize_t pread64(int, void *, size_t, off64_t) ALIAS(pread);
 HOOK ssize_t pwrite64(int, const void *, size_t, off64_t) ALIAS(pwrite);

@@ -1,5 +1,6 @@
 /* The façade: what preload/ may use of the runtime. */
 #pragma once
+#include "runtime/io/blocking.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/io/io.h"
 #include "runtime/mem/image.h"

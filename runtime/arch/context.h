@@ -30,6 +30,11 @@ void arch_ctx_make(struct arch_ctx *ctx, void *top, void *tp, void (*fn)(void *)
 /* Finds out how this kernel lets us set the thread pointer.  0, or -ENOSYS with *why set. */
 int arch_init(const char **why);
 
+/* See x86_64/blocking.S.  Returns the system call's value or -errno; -EINTR without calling if *flag is set. */
+long arch_syscall_intr(const uint8_t *flag, long nr, long a, long b, long c, long d, long e, long f);
+/* In a signal handler: if the interrupted code was about to make such a call, makes it return -EINTR instead. */
+void arch_abort_syscall(void *ucontext);
+
 /* Redirects a jump buffer that setjmp filled so that longjmp to it calls fn, on the frame that called setjmp.
  * Used for the base cancellation buffer of main.  `buf` is glibc's __jmp_buf. */
 void arch_jmpbuf_redirect(void *buf, void (*fn)(void));

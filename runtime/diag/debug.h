@@ -2,8 +2,8 @@
  *
  * Rules for readers.
  * - Find the symbol vthr_debug (.dynsym has it also when the library is stripped) and check magic and version.
- * - `size` is the writer's: fields beyond it are absent.  Fields are only ever added at the end of the version they belong
- *   to; a change of the meaning of one raises `version`, and a reader refuses versions it does not know.
+ * - `size` is the writer's: what lies beyond it is absent.  New fields are only added at the end of struct vthr_debug.
+ *   Any other change raises `version`, and a reader refuses versions it does not know.
  * - A field of a structure is {offset, size}; size 0: this library does not have it.  Integers are unsigned.
  * - `vthr_active` of 0: no vthread exists yet.  The registry holds `nshells` pointers, of which those with life ==
  *   VT_LIVE exist; number 0, the main thread, is not in it.  An entry's number is its index + 1.

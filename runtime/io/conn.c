@@ -7,6 +7,7 @@
  * connect: O_NONBLOCK is set around the system call alone and restored at once; then the vthread waits for writability and
  * calls connect again, which finds the attempt settled and ends it as a blocking connect would have (net/ipv4/af_inet.c,
  * __inet_stream_connect: SO_ERROR alone would leave a failed socket half connected). */
+#include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/sched/lot.h"
@@ -78,15 +79,7 @@ static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *
         if (r)
             return r;
     }
-    do {
-        v->sig_eintr = v->sig_ran = 0;
-        block_begin(v, false);
-        r = SYS4(SYS_accept4, fd, a, alen, flags);
-        block_end(v);
-        if (r == -EINTR)
-            cancel_point(v);
-    } while (r == -EINTR && !signal_eintr(v));
-    return r;
+    return BLOCKING(v, false, true, SYS_accept4, fd, a, alen, flags, 0, 0);
 }
 
 long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, int flags)
@@ -125,9 +118,7 @@ static long wait_connected(struct vthread *v, struct fdesc *d, const struct sock
         if (r)
             return r;
     }
-    block_begin(v, false);
-    r = SYS3(SYS_connect, d->fd, a, alen);
-    block_end(v);
+    r = BLOCKING(v, false, true, SYS_connect, d->fd, a, alen, 0, 0, 0);
     return r == -EISCONN ? 0 : r;
 }
 
@@ -147,12 +138,7 @@ long io_connect(struct vthread *v, int fd, const struct sockaddr *a, socklen_t a
     SYS3(SYS_fcntl, fd, F_SETFL, fl);
     if (r == -EINPROGRESS)
         return wait_connected(v, d, a, alen);
-    if (r == -EAGAIN) { /* AF_UNIX with a full backlog: there is nothing to wait on but the call itself */
-        v->sig_eintr = 0;
-        block_begin(v, true);
-        r = SYS3(SYS_connect, fd, a, alen);
-        block_end(v);
-        cancel_point(v);
-    }
+    if (r == -EAGAIN) /* AF_UNIX with a full backlog: there is nothing to wait on but the call itself */
+        r = BLOCKING(v, true, true, SYS_connect, fd, a, alen, 0, 0, 0);
     return r;
 }

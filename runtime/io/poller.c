@@ -8,6 +8,7 @@
  * forces an EPOLL_CTL_ADD. */
 #include "runtime/io/poller.h"
 #include "runtime/base/panic.h"
+#include "runtime/base/real.h"
 #include "runtime/base/sys.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ static int load_libev(const char **why)
 
     if (h)
         return 0;
-    h = dlopen("libev.so.4", VTHR_DLOPEN_PRIVATE);
+    h = REAL(dlopen)("libev.so.4", VTHR_DLOPEN_PRIVATE); /* our own dlopen would drop DEEPBIND */
     *why = "libev.so.4 cannot be loaded: apt-get install libev4";
     if (!h)
         return -ENOENT;

@@ -6,6 +6,7 @@
  * pollable: epoll_wait parks on it.
  *
  * Signal masks of the p-forms are virtual masks: set, wait, handlers run, restored. */
+#include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/mem/slab.h"
@@ -82,7 +83,9 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
         if (fds[i].events & (POLLOUT | POLLWRNORM))
             fd_link(d, FD_WRITE, &nodes[2 * i + 1], &v->w, ticket, true);
     }
+    v->cancellable = 1;
     r = waiter_park(&v->w, deadline, fds);
+    v->cancellable = 0;
     for (nfds_t i = 0; i < n; i++)
         for (int k = 0; k < 2; k++)
             if (nodes[2 * i + (nfds_t)k].w)
@@ -113,7 +116,6 @@ static int exact_epoll(const struct pollfd *fds, nfds_t n)
 static long native_poll(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t deadline)
 {
     struct timespec ts, *tp = NULL;
-    long r;
 
     if (deadline != NO_DEADLINE) {
         uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
@@ -122,10 +124,7 @@ static long native_poll(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_
         ts.tv_nsec = (long)(left % NSEC_PER_SEC);
         tp = &ts;
     }
-    block_begin(v, true);
-    r = SYS5(SYS_ppoll, fds, n, tp, NULL, 8);
-    block_end(v);
-    return r;
+    return BLOCKING(v, true, false, SYS_ppoll, fds, n, tp, 0, 8, 0);
 }
 
 static long poll_loop(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t deadline)

@@ -1,4 +1,5 @@
 /* Sleeping and yielding. */
+#include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/deadline.h"
@@ -16,13 +17,7 @@ static bool can_park(clockid_t clk)
 
 static long native_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct timespec *t, struct timespec *left)
 {
-    long r;
-
-    block_begin(v, true);
-    r = SYS4(SYS_clock_nanosleep, clk, absolute ? TIMER_ABSTIME : 0, t, left);
-    block_end(v);
-    cancel_point(v);
-    return r;
+    return BLOCKING(v, true, false, SYS_clock_nanosleep, clk, absolute ? TIMER_ABSTIME : 0, t, left, 0, 0);
 }
 
 static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
@@ -31,7 +26,9 @@ static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
 
     rt_enter(v);
     waiter_prepare(&v->w);
+    v->cancellable = 1;
     r = waiter_park(&v->w, deadline, NULL);
+    v->cancellable = 0;
     rt_leave(v);
     return r;
 }

@@ -6,6 +6,7 @@
  * blocking calls (the latter after waiting for readiness).
  *
  * A blocking write goes on until all is written; what was written before an error or a signal is the result (write(2)). */
+#include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/thread/cancel.h"
@@ -27,17 +28,7 @@ struct xfer {
 
 static long blocking_xfer(struct vthread *v, const struct xfer *x)
 {
-    long r;
-
-    do {
-        v->sig_eintr = v->sig_ran = 0;
-        block_begin(v, false);
-        r = SYS3(x->write ? SYS_writev : SYS_readv, x->fd, x->iov, x->n);
-        block_end(v);
-        if (r == -EINTR)
-            cancel_point(v);
-    } while (r == -EINTR && !signal_eintr(v)); /* the nudge of a cancelled or restarting signal */
-    return r;
+    return BLOCKING(v, false, true, x->write ? SYS_writev : SYS_readv, x->fd, x->iov, x->n, 0, 0, 0);
 }
 
 static int ready_now(int fd, bool write)
@@ -290,9 +281,7 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
         }
         /* MSG_PEEK with MSG_WAITALL waits until that much is there to be seen. */
         if (r > 0 && (flags & MSG_WAITALL) && (size_t)r < n && fd_learn_kind(d) == FD_STREAM && fd_is_blocking(d)) {
-            block_begin(v, true);
-            r = SYS6(SYS_recvfrom, fd, buf, n, flags, a, alen);
-            block_end(v);
+            r = BLOCKING(v, true, true, SYS_recvfrom, fd, buf, n, flags, a, alen);
         }
         break;
     }

@@ -10,7 +10,9 @@ static long park(struct vthread *v, struct io_wait *w)
 
     v->sig_eintr = 0;
     rt_enter(v);
+    v->cancellable = 1;
     r = fd_wait(w->d, w->dir, w->deadline);
+    v->cancellable = 0;
     rt_leave(v);
     switch (r) {
     case W_TIMEOUT:

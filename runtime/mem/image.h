@@ -37,6 +37,13 @@ static inline int *image_cancel_word(const void *tp)
 {
     return (int *)((uintptr_t)tp + vthr_image.off_cancel);
 }
+/* Requested, enabled, and not acted upon yet. */
+static inline bool image_cancel_pending(const void *tp)
+{
+    int w = __atomic_load_n(image_cancel_word(tp), __ATOMIC_RELAXED);
+
+    return (w & (0x1 | 0x8 | 0x10)) == 0x8;
+}
 static inline uint32_t *image_tid(const void *tp)
 {
     return (uint32_t *)((uintptr_t)tp + vthr_image.off_tid);

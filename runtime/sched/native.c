@@ -3,9 +3,26 @@
 #include "runtime/base/real.h"
 #include "runtime/mem/image.h"
 
+struct start {
+    void *(*fn)(void *);
+    void *arg;
+    uint32_t taken; /* futex: the new thread has read this */
+};
+
+static void *run(void *p)
+{
+    struct start s = *(struct start *)p;
+
+    ksig_set_mask(~0ull); /* pthread_create unblocks SIGCANCEL (32) in every new thread */
+    store_release(&((struct start *)p)->taken, 1u);
+    sys_futex_wake(&((struct start *)p)->taken, 1);
+    return s.fn(s.arg);
+}
+
 int native_start(void *(*fn)(void *), void *arg, size_t stack)
 {
     pthread_attr_t attr;
+    struct start s = { fn, arg, 0 };
     pthread_t th;
     uint64_t old;
     int r;
@@ -14,8 +31,10 @@ int native_start(void *(*fn)(void *), void *arg, size_t stack)
     pthread_attr_setstacksize(&attr, stack + ((vthr_image.tls_below + vthr_image.pd_size + 4095) & ~(size_t)4095));
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     old = ksig_set_mask(~0ull);
-    r = REAL(pthread_create)(&th, &attr, fn, arg);
+    r = REAL(pthread_create)(&th, &attr, run, &s);
     ksig_set_mask(old);
     pthread_attr_destroy(&attr);
+    while (!r && !load_acquire(&s.taken))
+        sys_futex_wait(&s.taken, 0, NO_DEADLINE);
     return -r;
 }

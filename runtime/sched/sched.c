@@ -14,6 +14,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
+#include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/shell.h"
 #include <errno.h>
@@ -399,6 +400,12 @@ static void arm_timer(struct vthread *v, uint64_t ticket, uint64_t deadline)
         waiter_wake(&v->w, ticket, W_TIMEOUT); /* no memory: an early look is better than none */
 }
 
+/* Something came between the caller's last look and now.  What comes later nudges us (thread/signal.c). */
+static bool wants_interrupt(struct vthread *v)
+{
+    return (load_relaxed(&v->sigpending) & ~v->sigmask) || (v->cancellable && image_cancel_pending(v->pd));
+}
+
 enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *obj)
 {
     struct vthread *v = w->vt;
@@ -409,6 +416,8 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *ob
     v->wait_obj = obj;
     if (deadline != NO_DEADLINE)
         arm_timer(v, w->word >> 3, deadline);
+    if (unlikely(load_relaxed(&v->attention)) && wants_interrupt(v))
+        waiter_wake(w, w->word >> 3, W_INTR);
     cur = load_acquire(&w->word);
     if ((cur & W_MASK) == W_PARKING) {
         if (v->proc)

@@ -40,6 +40,7 @@ struct vthread {
     uint8_t attention;         /* look at pending signals and cancellation when leaving the runtime */
     uint8_t c11;               /* start is a thrd_start_t */
     uint8_t blocked_in;        /* inside an announced blocking call */
+    uint8_t cancellable;       /* the wait that comes is a cancellation point */
     uint8_t hooks_off;         /* > 0: hooks pass through (inside atfork handlers and the like) */
 
     /* Life */
@@ -58,6 +59,7 @@ struct vthread {
 
     /* Signals: see thread/signal.c */
     uint64_t sigmask;          /* virtual mask; written by itself only */
+    uint64_t sigwaiting;       /* what a sigwait in progress asks for */
     uint64_t sigpending;       /* bits set by senders, taken by itself */
     uint8_t sig_eintr;         /* a handler without SA_RESTART ran since the last look */
     uint8_t sig_ran;           /* any handler ran since the last look */

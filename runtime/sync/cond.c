@@ -59,7 +59,11 @@ static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
         wait_leave(w);
         return r;
     }
+    if (w->vt)
+        w->vt->cancellable = 1;
     r = lot_park_undo(&n, deadline, count_off, waiters_of(c));
+    if (w->vt)
+        w->vt->cancellable = 0;
     wait_leave(w);
     mutex_reacquire(m, count);
     return r == -ETIMEDOUT ? ETIMEDOUT : 0; /* interrupted: a spurious wake, which POSIX allows */

@@ -68,7 +68,11 @@ int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
         if (abs && (deadline = deadline_at(clk, abs)) == 0)
             return -ETIMEDOUT;
         fetch_add_acq_rel(&of(s)->data, ONE_WAITER);
+        if (v)
+            v->cancellable = 1;
         r = lot_wait((const uint32_t *)&of(s)->data, 0, deadline); /* the low half is the value */
+        if (v)
+            v->cancellable = 0;
         fetch_sub_acq_rel(&of(s)->data, ONE_WAITER);
         if (sema_trywait(s) == 0)
             return 0;

@@ -11,9 +11,7 @@
 
 bool cancel_pending(struct vthread *v)
 {
-    int w = load_relaxed(image_cancel_word(v->pd));
-
-    return (w & (CANCEL_DISABLED | CANCEL_REQUESTED | CANCEL_EXITING)) == CANCEL_REQUESTED;
+    return image_cancel_pending(v->pd);
 }
 
 void cancel_act(struct vthread *v)

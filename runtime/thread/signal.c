@@ -221,15 +221,23 @@ static void deliver_all(struct vthread *v, void *uc)
         deliver(v, sig, &info, uc);
 }
 
-void rt_attention(struct vthread *v)
+/* The flag stays up while there is something that only the next wait can act on: a deferred cancellation, a signal for a
+ * sigwait; so that what came just before a wait ends it. */
+static void attend(struct vthread *v, void *uc)
 {
-    if (v->hooks_off)
-        return;
     store_relaxed(&v->attention, 0);
     compiler_barrier();
     if (load_relaxed(&v->sigpending) & ~v->sigmask)
-        deliver_all(v, NULL);
+        deliver_all(v, uc);
     cancel_async_point(v);
+    if (cancel_pending(v) || (load_relaxed(&v->sigpending) & v->sigwaiting))
+        store_relaxed(&v->attention, 1);
+}
+
+void rt_attention(struct vthread *v)
+{
+    if (!v->hooks_off)
+        attend(v, NULL);
 }
 
 static void on_nudge(int sig, siginfo_t *info, void *uc)
@@ -250,10 +258,8 @@ static void on_nudge(int sig, siginfo_t *info, void *uc)
         return;
     }
     if (load_relaxed(&v->attention)) {
-        store_relaxed(&v->attention, 0);
-        if (load_relaxed(&v->sigpending) & ~v->sigmask)
-            deliver_all(v, uc);
-        cancel_async_point(v);
+        attend(v, uc);
+        arch_abort_syscall(uc);
     }
     errno = saved;
 }
@@ -570,10 +576,9 @@ int signal_suspend(struct vthread *v, uint64_t mask)
     while (!v->sig_ran) {
         rt_enter(v);
         waiter_prepare(&v->w);
-        if ((load_relaxed(&v->sigpending) & ~v->sigmask) == 0)
-            waiter_park(&v->w, NO_DEADLINE, NULL);
-        else
-            store_release(&v->w.word, (v->w.word & ~(uint64_t)W_MASK) | W_INTR);
+        v->cancellable = 1;
+        waiter_park(&v->w, NO_DEADLINE, NULL);
+        v->cancellable = 0;
         rt_leave(v);
         if (load_relaxed(&v->sigpending) & ~v->sigmask)
             rt_attention(v);
@@ -584,7 +589,7 @@ int signal_suspend(struct vthread *v, uint64_t mask)
     return -EINTR;
 }
 
-int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
+static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
 {
     for (;;) {
         struct timespec ts, *tp = NULL;
@@ -600,17 +605,28 @@ int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadl
             ts.tv_nsec = (long)(left % NSEC_PER_SEC);
             tp = &ts;
         }
-        v->sig_eintr = 0;
+        /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
         v->sig_ran = 0;
         block_begin(v, true);
-        r = SYS4(SYS_rt_sigtimedwait, &set, info, tp, 8);
+        r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
         block_end(v);
-        cancel_point(v);
         if (r != -EINTR)
             return (int)r;
+        cancel_point(v);
         if (v->sig_ran)
             return -EINTR;
     }
+}
+
+int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
+{
+    int r;
+
+    cancel_point(v);
+    v->sigwaiting = set;
+    r = wait_for(v, set, info, deadline);
+    v->sigwaiting = 0;
+    return r;
 }
 
 void signal_sigpipe(struct vthread *v)

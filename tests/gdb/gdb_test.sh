@@ -34,7 +34,13 @@ run_gdb() {
 }
 
 start() {
-	LD_PRELOAD=$lib "$prog" >"$dir/out" 2>&1 &
+	mkdir "$dir/kernel"
+	(
+		cd "$dir/kernel"
+		# shellcheck disable=SC3045 # where the shell cannot, there is no kernel core file
+		ulimit -c unlimited 2>/dev/null || :
+		LD_PRELOAD=$lib exec "$prog" >"$dir/out" 2>&1
+	) &
 	pid=$!
 	n=0
 	until grep -q '^ready' "$dir/out"; do
@@ -63,11 +69,15 @@ observe | stripped)
 		echo "the program is gone"
 		exit 1
 	}
-	kill -9 $pid
+	kill -ABRT $pid
 	wait $pid 2>/dev/null || :
 	pid=
-	echo "core file: $(du -h "$dir/core" | cut -f1)"
-	MODE=core run_gdb -ex "core-file $dir/core" -x "$here/check.py" "$prog" || status=1
+	# The kernel's own core file too, where it leaves one in the current directory.
+	for core in "$dir/core" "$dir"/kernel/core*; do
+		[ -f "$core" ] || continue
+		echo "== ${core#"$dir"/}, $(du -h "$core" | cut -f1)"
+		MODE=core run_gdb -ex "core-file $core" -x "$here/check.py" "$prog" || status=1
+	done
 	exit $status
 	;;
 autoload)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 
 #define HWCAP2_FSGSBASE_BIT (1ul << 1)
 #define MXCSR_DEFAULT 0x1f80u
@@ -42,9 +43,21 @@ void arch_ctx_make(struct arch_ctx *ctx, void *top, void *tp, void (*fn)(void *)
     f[0] = MXCSR_DEFAULT | ((uint64_t)FCW_DEFAULT << 32);
     f[4] = (uint64_t)arg;          /* r12 */
     f[5] = (uint64_t)fn;           /* rbx */
-    f[7] = (uint64_t)&arch_entry;  /* return address */
+    f[7] = (uint64_t)&arch_entry + 1; /* return address: unwinders look one byte before it up */
     ctx->sp = f;
     ctx->tp = (uintptr_t)tp;
+}
+
+extern const char arch_intr_begin[] __attribute__((visibility("hidden")));
+extern const char arch_intr_end[] __attribute__((visibility("hidden")));
+extern const char arch_intr_abort[] __attribute__((visibility("hidden")));
+
+void arch_abort_syscall(void *ucontext)
+{
+    greg_t *pc = &((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+
+    if (*pc >= (greg_t)arch_intr_begin && *pc < (greg_t)arch_intr_end)
+        *pc = (greg_t)arch_intr_abort;
 }
 
 /* glibc mangles jump buffers with the pointer guard at %fs:0x30 (sysdeps/unix/sysv/linux/x86_64/pointer_guard.h). */

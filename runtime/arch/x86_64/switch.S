@@ -101,6 +101,7 @@ arch_switch_rare:
 arch_entry:
         .cfi_startproc
         .cfi_undefined %rip
+        nop                             /* contexts start after it: see arch_ctx_make */
         xorl    %ebp, %ebp
         movq    %r12, %rdi
         callq   *%rbx
