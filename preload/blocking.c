@@ -35,40 +35,41 @@ HOOK int fdatasync(int fd)
     return v ? (int)posix(BLOCKING(v, true, false, SYS_fdatasync, fd, 0, 0, 0, 0, 0)) : REAL(fdatasync)(fd);
 }
 
+/* Names: most look-ups end in a file or a cache within microseconds, so the monitor decides which ones wait. */
 HOOK int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
                      struct addrinfo **restrict res)
 {
-    FORWARD(true, REAL(getaddrinfo)(node, service, hints, res));
+    FORWARD(false, REAL(getaddrinfo)(node, service, hints, res));
 }
 HOOK int getnameinfo(const struct sockaddr *restrict a, socklen_t alen, char *restrict host, socklen_t hostlen,
                      char *restrict serv, socklen_t servlen, int flags)
 {
-    FORWARD(!(flags & NI_NUMERICHOST), REAL(getnameinfo)(a, alen, host, hostlen, serv, servlen, flags));
+    FORWARD(false, REAL(getnameinfo)(a, alen, host, hostlen, serv, servlen, flags));
 }
 HOOK struct hostent *gethostbyname(const char *name)
 {
-    FORWARD(true, REAL(gethostbyname)(name));
+    FORWARD(false, REAL(gethostbyname)(name));
 }
 HOOK struct hostent *gethostbyname2(const char *name, int af)
 {
-    FORWARD(true, REAL(gethostbyname2)(name, af));
+    FORWARD(false, REAL(gethostbyname2)(name, af));
 }
 HOOK struct hostent *gethostbyaddr(const void *a, socklen_t len, int type)
 {
-    FORWARD(true, REAL(gethostbyaddr)(a, len, type));
+    FORWARD(false, REAL(gethostbyaddr)(a, len, type));
 }
 HOOK int gethostbyname_r(const char *restrict name, struct hostent *restrict ret, char *restrict buf, size_t len,
                          struct hostent **restrict res, int *restrict err)
 {
-    FORWARD(true, REAL(gethostbyname_r)(name, ret, buf, len, res, err));
+    FORWARD(false, REAL(gethostbyname_r)(name, ret, buf, len, res, err));
 }
 HOOK int gethostbyname2_r(const char *restrict name, int af, struct hostent *restrict ret, char *restrict buf, size_t len,
                           struct hostent **restrict res, int *restrict err)
 {
-    FORWARD(true, REAL(gethostbyname2_r)(name, af, ret, buf, len, res, err));
+    FORWARD(false, REAL(gethostbyname2_r)(name, af, ret, buf, len, res, err));
 }
 HOOK int gethostbyaddr_r(const void *restrict a, socklen_t alen, int type, struct hostent *restrict ret, char *restrict buf,
                          size_t len, struct hostent **restrict res, int *restrict err)
 {
-    FORWARD(true, REAL(gethostbyaddr_r)(a, alen, type, ret, buf, len, res, err));
+    FORWARD(false, REAL(gethostbyaddr_r)(a, alen, type, ret, buf, len, res, err));
 }

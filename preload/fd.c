@@ -3,13 +3,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-HOOK int close(int fd)
+/* False where the runtime has no say: not active, its own calls, a vfork child. */
+static bool tracked(void)
 {
     struct vthread *v = vthr_self;
+
+    return vthr_active && !(v && (v->in_rt || v->hooks_off));
+}
+
+HOOK int close(int fd)
+{
     int r;
 
-    if (!vthr_active || (v && (v->in_rt || v->hooks_off)))
+    if (!tracked())
         return REAL(close)(fd);
+    if (hidden_is(fd))
+        return (int)posix(-EBADF); /* as for any number that the program did not open */
+    if (vthr_self)
+        linger_wait(vthr_self, fd);
     fd_close_begin(fd);
     r = REAL(close)(fd);
     fd_close_end(fd);
@@ -21,8 +32,10 @@ HOOK int dup2(int from, int to)
 {
     int r;
 
-    if (!vthr_active || from == to || (vthr_self && vthr_self->hooks_off))
+    if (from == to || !tracked())
         return REAL(dup2)(from, to);
+    if (hidden_is(from) || hidden_is(to))
+        return (int)posix(-EBADF);
     fd_close_begin(to);
     r = REAL(dup2)(from, to);
     fd_close_end(to);
@@ -32,8 +45,10 @@ HOOK int dup3(int from, int to, int flags)
 {
     int r;
 
-    if (!vthr_active || from == to || (vthr_self && vthr_self->hooks_off))
+    if (from == to || !tracked())
         return REAL(dup3)(from, to, flags);
+    if (hidden_is(from) || hidden_is(to))
+        return (int)posix(-EBADF);
     fd_close_begin(to);
     r = REAL(dup3)(from, to, flags);
     fd_close_end(to);
@@ -47,26 +62,37 @@ HOOK int dup(int fd)
         fd_fresh(r);
     return r;
 }
+/* Around our own descriptors. */
+static int close_visible(unsigned lo, unsigned hi, int flags)
+{
+    unsigned mine;
+
+    while (hidden_in_range(lo, hi, &mine)) {
+        if (mine > lo && REAL(close_range)(lo, mine - 1, flags))
+            return -1;
+        if (mine == hi)
+            return 0;
+        lo = mine + 1;
+    }
+    return REAL(close_range)(lo, hi, flags);
+}
 HOOK int close_range(unsigned lo, unsigned hi, int flags)
 {
     int r;
 
-    if (!vthr_active || flags || (vthr_self && vthr_self->hooks_off))
+    if (flags || lo > hi || !tracked())
         return REAL(close_range)(lo, hi, flags);
     fd_close_range_begin(lo, hi);
-    r = REAL(close_range)(lo, hi, flags);
+    r = close_visible(lo, hi, 0);
     fd_close_range_end(lo, hi);
     return r;
 }
 HOOK void closefrom(int lo)
 {
-    if (!vthr_active || lo < 0 || (vthr_self && vthr_self->hooks_off)) {
+    if (lo < 0 || !tracked())
         REAL(closefrom)(lo);
-        return;
-    }
-    fd_close_range_begin((unsigned)lo, ~0u);
-    REAL(closefrom)(lo);
-    fd_close_range_end((unsigned)lo, ~0u);
+    else
+        close_range((unsigned)lo, ~0u, 0);
 }
 HOOK int fclose(FILE *f)
 {
@@ -94,8 +120,13 @@ HOOK int fcntl(int fd, int cmd, ...)
     va_end(ap);
     if (!v)
         return REAL(fcntl)(fd, cmd, arg);
-    if (cmd == F_SETLKW || cmd == F_OFD_SETLKW)
+    if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
+        long got = SYS3(SYS_fcntl, fd, cmd == F_SETLKW ? F_SETLK : F_OFD_SETLK, arg);
+
+        if (got != -EAGAIN && got != -EACCES)
+            return (int)posix(got);
         return (int)posix(BLOCKING(v, true, true, SYS_fcntl, fd, cmd, arg, 0, 0, 0));
+    }
     r = REAL(fcntl)(fd, cmd, arg);
     if (cmd == F_SETFL)
         fd_modes_changed();

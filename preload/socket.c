@@ -78,6 +78,8 @@ HOOK int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
     if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO) && r == 0)
         fd_timeouts_changed();
+    if (level == SOL_SOCKET && name == SO_LINGER && r == 0)
+        linger_noted(val, len);
     return r;
 }
 HOOK int socket(int domain, int type, int proto)

@@ -2,7 +2,9 @@
 #pragma once
 #include "runtime/io/blocking.h"
 #include "runtime/io/fdtab.h"
+#include "runtime/io/hidden.h"
 #include "runtime/io/io.h"
+#include "runtime/io/linger.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"

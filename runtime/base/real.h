@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(sched_yield) X(gettid) X(syscall)                             \
     X(fork) X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen)       \
     X(pclose)                                                                                                          \
-    X(sigaction) X(signal) X(sigprocmask) X(sigpending) X(sigsuspend) X(pause) X(raise) X(kill) X(sigaltstack)         \
+    X(__sigsetjmp) X(siglongjmp) X(__longjmp_chk) X(sigaction) X(signal) X(sigprocmask) X(sigpending) X(sigsuspend) X(pause) X(raise) X(kill) X(sigaltstack)         \
     X(sigwait) X(sigwaitinfo) X(sigtimedwait) X(sigqueue) X(killpg) X(tgkill)                                          \
     X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(flock) X(lockf) X(lockf64) X(fsync) X(fdatasync)                  \
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr) X(gethostbyname_r) X(gethostbyaddr_r)              \
@@ -60,6 +61,8 @@
     X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)
 
 VTHR_BEGIN_DECLS
+/* setjmp.h names it by a redirection only. */
+extern void __longjmp_chk(sigjmp_buf, int) __attribute__((noreturn));
 struct vthr_real {
 #define X(name) __typeof__(name) *name##_;
     VTHR_REAL_LIST(X)

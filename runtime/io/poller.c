@@ -7,6 +7,7 @@
  * descriptor is told to epoll at the loop's next iteration; ev_io_set marks the descriptor as possibly reopened, which
  * forces an EPOLL_CTL_ADD. */
 #include "runtime/io/poller.h"
+#include "runtime/io/hidden.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/base/sys.h"
@@ -185,6 +186,9 @@ int poller_init(struct poller *p, const char **why)
     }
     ev.set_userdata(p->loop, p);
     ev.set_release(p->loop, release_loop, acquire_loop);
+    hidden_add(p->wakefd);
+    hidden_add(p->tfd);
+    hidden_add(p->epfd);
     p->armed_at = NO_DEADLINE;
     p->in_wait = 0;
     p->wake.fn = on_wake;

@@ -1,25 +1,28 @@
 /* The monitor: a native thread that finds stuck carriers.
  *
  * Each look compares every processor with the last look.  One whose owner has run the same vthread since is judged by its state:
- *   P_BLOCK  (announced call)       handed off after BLOCK_NS
- *   P_USER   whose OS thread used no CPU time since (blocked in the kernel, a page fault)   after BLOCK_NS
- *   P_USER   that computes          after COMPUTE_NS
+ *   whose OS thread used no CPU time since (blocked in the kernel, a page fault)    handed off at once
+ *   in an announced call, working (a look-up in /etc/hosts, a big read)            after ANNOUNCED_NS
+ *   computing                                                                      after COMPUTE_NS
  * A handoff needs somebody to profit: other live vthreads.  The look interval is short after a handoff and doubles to
  * TICK_MAX; after IDLE_LOOKS looks at which every processor slept the monitor sleeps until one wakes up.
  *
  * Why CPU time: it tells "blocked" from "computing" by one system call, for any cause, and only for a carrier that
- * already looks stuck.  A carrier that is runnable but not running (other load on the core) uses none either: then a
- * spare competes with it for that core, which is what native threads would do. */
+ * already looks stuck.  A carrier that is runnable but not running (other load on the core) uses none either: so its state
+ * in /proc is read before it is called blocked, which costs more but happens seldom. */
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 
 #define TICK_MIN 20000ull
 #define TICK_MAX 10000000ull
 #define BLOCK_NS 20000ull
+#define ANNOUNCED_NS 1000000ull
 #define COMPUTE_NS 10000000ull
 #define IDLE_LOOKS 50
 
@@ -36,6 +39,23 @@ static uint64_t thread_cpu_ns(int tid)
     return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
+/* Not certain to be asleep counts as running. */
+static bool is_asleep(int tid)
+{
+    char path[64] = "/proc/self/task/", num[24], buf[128], *paren;
+    long fd, n;
+
+    strcat(strcat(path, vthr_utoa((uint64_t)tid, num)), "/stat");
+    fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    n = SYS3(SYS_read, fd, buf, sizeof buf - 1);
+    SYS1(SYS_close, fd);
+    buf[n > 0 ? n : 0] = 0;
+    paren = strrchr(buf, ')');
+    return paren && (paren[2] == 'S' || paren[2] == 'D');
+}
+
 static bool look(struct proc *p, uint64_t now)
 {
     uint64_t w = load_acquire(&p->word), tick = load_relaxed(&p->tick), cpu, state = w & P_STATE;
@@ -50,15 +70,13 @@ static bool look(struct proc *p, uint64_t now)
     }
     if (now - p->mon_since < BLOCK_NS || load_relaxed(&vthr_nlive) < 2)
         return false;
-    if (state == P_BLOCK)
-        return proc_handoff(p, w, HANDOFF_BLOCKED);
     /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
     cpu = thread_cpu_ns(c->tid);
-    if (p->mon_cpu && cpu == p->mon_cpu)
+    if (p->mon_cpu && cpu == p->mon_cpu && is_asleep(c->tid))
         return proc_handoff(p, w, HANDOFF_BLOCKED);
     p->mon_cpu = cpu;
-    if (now - p->mon_since >= COMPUTE_NS)
-        return proc_handoff(p, w, HANDOFF_COMPUTING);
+    if (now - p->mon_since >= (state == P_BLOCK ? ANNOUNCED_NS : COMPUTE_NS))
+        return proc_handoff(p, w, state == P_BLOCK ? HANDOFF_BLOCKED : HANDOFF_COMPUTING);
     return false;
 }
 

@@ -15,6 +15,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
 #include "runtime/mem/image.h"
+#include "runtime/io/hidden.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/shell.h"
 #include <errno.h>
@@ -624,6 +625,8 @@ void sched_loop(struct carrier *c)
 
 int sched_init(unsigned n, const char **why)
 {
+    int r = 0;
+
     if (!vthr_procs)
         vthr_procs = meta_alloc(n * sizeof *vthr_procs);
     if (!vthr_procs) {
@@ -631,23 +634,22 @@ int sched_init(unsigned n, const char **why)
         return -ENOMEM;
     }
     memset(vthr_procs, 0, n * sizeof *vthr_procs);
-    for (unsigned i = 0; i < n; i++) {
+    hidden_begin(3 * n + 1);
+    for (unsigned i = 0; i < n && !r; i++) {
         struct proc *p = &vthr_procs[i];
-        int r = poller_init(&p->poller, why);
 
-        if (r) {
-            while (i-- > 0)
-                poller_term(&vthr_procs[i].poller);
-            return r;
-        }
+        r = poller_init(&p->poller, why);
         p->id = i;
         p->prng = (uint32_t)vthr_config.seed * 2654435761u + i + 1;
         p->poll_quota = POLL_MIN;
         timers_init(&p->timers);
         lock_init(&p->inbox_lk, RANK_GLOBAL_RUNQ);
     }
-    vthr_nprocs = n;
-    return 0;
+    hidden_end();
+    for (unsigned i = 0; r && i < n; i++)
+        poller_term(&vthr_procs[i].poller);
+    vthr_nprocs = r ? 0 : n;
+    return r;
 }
 
 int sched_adopt(struct vthread *v, const char **why)
@@ -676,6 +678,7 @@ void sched_reset_child(void)
     global.n = 0;
     for (unsigned i = 0; i < vthr_nprocs; i++)
         poller_abandon(&vthr_procs[i].poller);
+    hidden_reset();
     vthr_procs = NULL;
     vthr_nprocs = 0;
     vthr_nsleeping = 0;

@@ -12,6 +12,7 @@
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <limits.h>
+#include <linux/futex.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <threads.h>
@@ -56,6 +57,26 @@ static void run_last_wishes(void)
     uselocale(LC_GLOBAL_LOCALE);
 }
 
+/* Robust mutexes that it still holds: the kernel looks only at OS threads, so this does what exit_robust_list
+ * (kernel/futex/core.c) does.  The list head follows the tid in struct pthread; image.c relocates its self-pointer. */
+static void abandon_robust(struct vthread *v)
+{
+    struct robust_list_head *head = (void *)(image_tid(v->pd) + 4);
+    struct robust_list *e = head->list.next;
+
+    for (int limit = 2048; e != &head->list && limit > 0; limit--) {
+        struct robust_list *entry = (void *)((uintptr_t)e & ~(uintptr_t)1), *next = entry->next;
+        uint32_t *word = (uint32_t *)((char *)entry + head->futex_offset), cur = load_relaxed(word);
+
+        while ((cur & FUTEX_TID_MASK) == v->tid)
+            if (cas_acq_rel(word, &cur, (cur & FUTEX_WAITERS) | FUTEX_OWNER_DIED)) {
+                SYS3(SYS_futex, word, FUTEX_WAKE, 1);
+                break;
+            }
+        e = next;
+    }
+}
+
 void thread_exit(void *result)
 {
     struct vthread *v = vthr_self;
@@ -68,6 +89,7 @@ void thread_exit(void *result)
     /* EXITING: no cancellation from here on. */
     fetch_or_acq_rel(image_cancel_word(v->pd), 0x10);
     run_last_wishes();
+    abandon_robust(v);
     if (fetch_sub_acq_rel(&vthr_nlive, 1u) == 1) {
         fetch_add_relaxed(&vthr_nlive, 1u);
         exit(0);
