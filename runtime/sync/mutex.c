@@ -14,7 +14,9 @@
 #include <limits.h>
 
 #define KIND_TYPE 3     /* normal, recursive, errorcheck, adaptive */
-#define KIND_FOREIGN 0xf0 /* robust 16, PI 32, PP 64, process-shared 128 */
+/* Robust 16, priority-protecting 64, process-shared 128.  A priority-inheriting one (32) of this process alone is ours: the
+ * kernel's would need the owner's kernel thread id, and vthreads have no priorities to inherit. */
+#define KIND_FOREIGN 0xd0
 #define SPINS 100
 
 static uint32_t *word_of(pthread_mutex_t *m)

@@ -9,7 +9,7 @@ int mutex_lock(pthread_mutex_t *m);
 int mutex_trylock(pthread_mutex_t *m);
 int mutex_timedlock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs);
 int mutex_unlock(pthread_mutex_t *m);
-/* Robust, process-shared, priority-inheriting or -protecting: glibc's business. */
+/* Robust, process-shared or priority-protecting: glibc's business. */
 bool mutex_is_foreign(const pthread_mutex_t *m);
 /* For condition variables: gives the mutex up whatever its recursion, and takes it back. */
 int mutex_release_all(pthread_mutex_t *m, unsigned *count);
