@@ -71,7 +71,7 @@ extern uint32_t vthr_nsleeping; /* processors with sleeping == 1 */
 
 /* --- Entering and leaving, on a vthread --- */
 void rt_enter_slow(struct vthread *v);
-void rt_attention(struct vthread *v); /* thread/attention.c: pending signals, cancellation */
+void rt_attention(struct vthread *v); /* thread/signal.c: pending signals, cancellation */
 
 static inline void rt_enter(struct vthread *v)
 {

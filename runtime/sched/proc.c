@@ -1,0 +1,190 @@
+/* Processors: entering and leaving the runtime, waking idle ones, handing stuck ones off.  The states are in sched.h.
+ *
+ * Sleeping.  sleeper: sleeping = 1; fence; look everywhere once more; sleep.  waker: publish; fence; look for sleepers.
+ * A handoff gets its new carrier first and then takes the processor by CAS, so a processor never is without an owner. */
+#include "runtime/base/options.h"
+#include "runtime/io/hidden.h"
+#include "runtime/mem/slab.h"
+#include "runtime/sched/ready.h"
+#include <errno.h>
+#include <string.h>
+
+int vthr_active;
+struct proc *vthr_procs;
+unsigned vthr_nprocs;
+uint32_t vthr_nlive;
+uint32_t vthr_nsleeping;
+
+void proc_kick(struct proc *p)
+{
+    if (xchg_acq_rel(&p->sleeping, 0u)) {
+        fetch_sub_relaxed(&vthr_nsleeping, 1u);
+        poller_kick(&p->poller);
+    }
+}
+
+bool proc_start(struct proc *p)
+{
+    struct carrier *c;
+    uint64_t none = 0;
+
+    if (load_relaxed(&p->word) != 0)
+        return false;
+    c = carrier_get_spare();
+    if (!c)
+        return false;
+    if (!cas_acquire(&p->word, &none, (uint64_t)(uintptr_t)c | P_RT)) {
+        carrier_put_spare(c);
+        return false;
+    }
+    carrier_assign(c, p);
+    return true;
+}
+
+void sched_wake_one(void)
+{
+    static uint32_t all_started;
+
+    if (load_relaxed(&vthr_nsleeping)) {
+        for (unsigned i = 0; i < vthr_nprocs; i++)
+            if (load_relaxed(&vthr_procs[i].sleeping)) {
+                proc_kick(&vthr_procs[i]);
+                return;
+            }
+    }
+    if (load_relaxed(&all_started) == vthr_nprocs)
+        return;
+    for (unsigned i = 0; i < vthr_nprocs; i++)
+        if (load_relaxed(&vthr_procs[i].word) == 0) {
+            proc_start(&vthr_procs[i]);
+            return;
+        }
+    store_relaxed(&all_started, vthr_nprocs);
+}
+
+void rt_enter_slow(struct vthread *v)
+{
+    struct carrier *c = v->carrier;
+    struct proc *p = c->proc;
+    uint64_t w = (uint64_t)(uintptr_t)c | P_BLOCK;
+
+    v->proc = NULL;
+    if (!p)
+        return;
+    /* A hooked call inside an announced one (a callback of libc). */
+    if (cas_acquire(&p->word, &w, (uint64_t)(uintptr_t)c | P_RT))
+        v->proc = p;
+    else
+        c->proc = NULL; /* handed off */
+}
+
+bool proc_handoff(struct proc *p, uint64_t seen, enum handoff_cause cause)
+{
+    struct carrier *c = carrier_get_spare();
+
+    if (!c)
+        return false;
+    if (!cas_acq_rel(&p->word, &seen, (uint64_t)(uintptr_t)c | P_RT)) {
+        carrier_put_spare(c);
+        return false;
+    }
+    p->count.handoffs[cause]++;
+    carrier_assign(c, p);
+    return true;
+}
+
+void block_begin(struct vthread *v, bool sure)
+{
+    struct carrier *c = v->carrier;
+    struct proc *p = c->proc;
+    uint64_t w = (uint64_t)(uintptr_t)c | P_USER;
+
+    v->blocked_in++;
+    if (!p)
+        return;
+    if (!cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_BLOCK)) {
+        c->proc = NULL;
+        return;
+    }
+    if (sure && load_relaxed(&vthr_nlive) > 1) {
+        v->in_rt = 1;
+        if (proc_handoff(p, (uint64_t)(uintptr_t)c | P_BLOCK, HANDOFF_ANNOUNCED))
+            c->proc = NULL;
+        v->in_rt = 0;
+    }
+}
+
+void block_end(struct vthread *v)
+{
+    struct carrier *c = v->carrier;
+    struct proc *p = c->proc;
+    uint64_t w = (uint64_t)(uintptr_t)c | P_BLOCK;
+
+    v->blocked_in--;
+    if (p && !cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_USER) && w != ((uint64_t)(uintptr_t)c | P_USER))
+        c->proc = NULL;
+    if (unlikely(load_relaxed(&v->attention)))
+        rt_attention(v);
+}
+
+int sched_init(unsigned n, const char **why)
+{
+    int r = 0;
+
+    if (!vthr_procs)
+        vthr_procs = meta_alloc(n * sizeof *vthr_procs);
+    if (!vthr_procs) {
+        *why = "no memory for the scheduler";
+        return -ENOMEM;
+    }
+    memset(vthr_procs, 0, n * sizeof *vthr_procs);
+    hidden_begin(3 * n + 1);
+    for (unsigned i = 0; i < n && !r; i++) {
+        struct proc *p = &vthr_procs[i];
+
+        r = poller_init(&p->poller, why);
+        p->id = i;
+        p->prng = (uint32_t)vthr_config.seed * 2654435761u + i + 1;
+        p->poll_quota = POLL_MIN;
+        timers_init(&p->timers);
+        lock_init(&p->inbox_lk, RANK_GLOBAL_RUNQ);
+    }
+    hidden_end();
+    for (unsigned i = 0; r && i < n; i++)
+        poller_term(&vthr_procs[i].poller);
+    vthr_nprocs = r ? 0 : n;
+    return r;
+}
+
+int sched_adopt(struct vthread *v, const char **why)
+{
+    struct carrier *c = carrier_new_first();
+
+    if (!c) {
+        *why = "no memory for the first carrier";
+        return -ENOMEM;
+    }
+    c->proc = &vthr_procs[0];
+    c->cur = v;
+    c->altstack = v->altstack.ss_sp;
+    v->carrier = c;
+    v->w.vt = v;
+    v->life = VT_LIVE;
+    store_relaxed(&vthr_nlive, 1u);
+    store_release(&vthr_procs[0].word, (uint64_t)(uintptr_t)c | P_USER);
+    return 0;
+}
+
+void sched_reset_child(void)
+{
+    ready_reset_child();
+    for (unsigned i = 0; i < vthr_nprocs; i++)
+        poller_abandon(&vthr_procs[i].poller);
+    hidden_reset();
+    vthr_procs = NULL;
+    vthr_nprocs = 0;
+    vthr_nsleeping = 0;
+    vthr_nlive = 0;
+    carrier_reset_child();
+    monitor_reset_child();
+}

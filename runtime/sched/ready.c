@@ -1,0 +1,254 @@
+/* Ready vthreads: where they queue and who takes them.
+ *
+ * A vthread made ready goes to `next`, the fast slot of the waker's processor (its data is in cache and its waker is about to stop);
+ * who was there moves to the run queue's tail.  Events of a poll go to the tail, in order.  `next` may overtake the queue
+ * NEXT_STREAK times in a row; every GLOBAL_EVERY-th mount looks at the global queue first.  The poller is looked at again
+ * when those made ready by the last look have had their turn: earlier, it would report the same descriptors again.
+ *
+ * Whoever owns a processor may push to its queue; anybody may take from queue and slot, by CAS.  Callers without a processor
+ * use the global queue, then (fence) look for a sleeper: see proc.c. */
+#include "runtime/sched/ready.h"
+#include "runtime/base/options.h"
+
+#define NEXT_STREAK 32
+#define GLOBAL_EVERY 61
+
+/* Overflow, and what native threads and vthreads without a processor make ready. */
+static struct {
+    struct vthr_lock lk;
+    struct vthread *head, *tail; /* protected by lk */
+    uint32_t n;                  /* written under lk, read anywhere */
+} global = { .lk = VTHR_LOCK_INIT(RANK_GLOBAL_RUNQ) };
+
+static uint32_t next_random(uint32_t *s)
+{
+    uint32_t x = *s ? *s : 0x9e3779b9u;
+
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return *s = x;
+}
+
+static void fifo_push(struct vthr_lock *lk, struct vthread **head, struct vthread **tail, uint32_t *n, struct vthread *v)
+{
+    v->q_next = NULL;
+    lock(lk);
+    if (*head)
+        (*tail)->q_next = v;
+    else
+        *head = v;
+    *tail = v;
+    store_relaxed(n, *n + 1);
+    unlock(lk);
+}
+static struct vthread *fifo_pop(struct vthr_lock *lk, struct vthread **head, uint32_t *n)
+{
+    struct vthread *v;
+
+    if (load_relaxed(n) == 0)
+        return NULL;
+    lock(lk);
+    v = *head;
+    if (v) {
+        *head = v->q_next;
+        store_relaxed(n, *n - 1);
+    }
+    unlock(lk);
+    return v;
+}
+static void global_push(struct vthread *v)
+{
+    fifo_push(&global.lk, &global.head, &global.tail, &global.n, v);
+}
+static struct vthread *global_pop(void)
+{
+    return fifo_pop(&global.lk, &global.head, &global.n);
+}
+static struct vthread *inbox_pop(struct proc *p)
+{
+    return fifo_pop(&p->inbox_lk, &p->inbox_head, &p->inbox_n);
+}
+
+static void push_tail(struct proc *p, struct vthread *v)
+{
+    if (unlikely(!runq_push(&p->rq, v)))
+        global_push(v);
+}
+static struct vthread *take_next(struct proc *p)
+{
+    struct vthread *v = load_relaxed(&p->next);
+
+    return v && cas_acquire(&p->next, &v, (struct vthread *)NULL) ? v : NULL;
+}
+
+bool sched_work_waiting(struct proc *p)
+{
+    return load_relaxed(&p->next) || runq_len(&p->rq) || load_relaxed(&p->inbox_n) || load_relaxed(&global.n);
+}
+
+uint32_t ready_global_len(void)
+{
+    return load_relaxed(&global.n);
+}
+
+/* The processor that the calling context owns now, or NULL. */
+static struct proc *own_proc(void)
+{
+    struct vthread *v = vthr_self;
+
+    if (v)
+        return v->proc;
+    return vthr_carrier ? vthr_carrier->proc : NULL;
+}
+
+static void ready_elsewhere(struct vthread *v)
+{
+    global_push(v);
+    fence_seq_cst();
+    sched_wake_one();
+}
+
+/* VTHR_MIGRATE: to another processor than the one it ran on. */
+static void ready_migrate(struct vthread *v)
+{
+    struct proc *p = &vthr_procs[(v->prng++) % vthr_nprocs];
+
+    fifo_push(&p->inbox_lk, &p->inbox_head, &p->inbox_tail, &p->inbox_n, v);
+    fence_seq_cst();
+    if (!proc_start(p))
+        proc_kick(p);
+}
+
+void sched_ready(struct vthread *v)
+{
+    struct proc *p = own_proc();
+
+    if (unlikely(vthr_config.migrate)) {
+        ready_migrate(v);
+    } else if (unlikely(!p)) {
+        ready_elsewhere(v);
+    } else {
+        struct vthread *old = xchg_acq_rel(&p->next, v);
+
+        p->count.wakes++;
+        if (old) {
+            push_tail(p, old);
+            if (unlikely(load_relaxed(&vthr_nsleeping)))
+                sched_wake_one();
+        }
+    }
+}
+
+void sched_ready_tail(struct vthread *v)
+{
+    struct proc *p = own_proc();
+
+    if (unlikely(vthr_config.migrate)) {
+        ready_migrate(v);
+    } else if (unlikely(!p)) {
+        ready_elsewhere(v);
+    } else {
+        push_tail(p, v);
+        p->count.wakes++;
+    }
+}
+
+void sched_spawn(struct vthread *v)
+{
+    struct proc *p = own_proc();
+
+    if (p)
+        p->count.spawns++;
+    sched_ready(v);
+    if (vthr_nprocs > 1)
+        sched_wake_one();
+}
+
+/* The next vthread to run without going through the carrier's context, or NULL. */
+struct vthread *ready_pick_local(struct proc *p)
+{
+    struct vthread *v;
+
+    if (unlikely(++p->since_poll >= p->poll_quota) || unlikely(vthr_config.random))
+        return NULL;
+    if (load_relaxed(&p->next) && ++p->next_streak < NEXT_STREAK && (v = take_next(p)))
+        return v;
+    p->next_streak = 0;
+    if (unlikely(p->tick % GLOBAL_EVERY == 0) && (v = global_pop()))
+        return v;
+    v = runq_pop_spmc(&p->rq);
+    return v ? v : take_next(p);
+}
+
+static struct vthread *steal(struct proc *p)
+{
+    unsigned start = next_random(&p->prng) % vthr_nprocs;
+
+    if (unlikely(vthr_config.migrate))
+        return NULL;
+    for (unsigned i = 0; i < vthr_nprocs; i++) {
+        struct proc *q = &vthr_procs[(start + i) % vthr_nprocs];
+        struct vthread *v;
+
+        if (q == p)
+            continue;
+        if (runq_steal_spmc(&p->rq, &q->rq)) {
+            p->count.steals++;
+            return runq_pop_spmc(&p->rq);
+        }
+        if ((v = take_next(q))) {
+            p->count.steals++;
+            return v;
+        }
+    }
+    return NULL;
+}
+
+/* VTHR_SCHED=random: any of the ready ones. */
+static struct vthread *pick_random(struct proc *p)
+{
+    struct vthread *v = take_next(p);
+    uint32_t n;
+
+    if (v)
+        push_tail(p, v);
+    if ((v = global_pop()))
+        push_tail(p, v);
+    n = runq_len(&p->rq);
+    if (n == 0)
+        return NULL;
+    for (n = next_random(&p->prng) % n; n > 0 && (v = runq_pop_spmc(&p->rq)); n--)
+        push_tail(p, v);
+    return runq_pop_spmc(&p->rq);
+}
+
+struct vthread *ready_find(struct proc *p)
+{
+    struct vthread *v;
+
+    if (unlikely(vthr_config.random) && (v = pick_random(p)))
+        return v;
+    if (p->tick % GLOBAL_EVERY == 0 && (v = global_pop()))
+        return v;
+    if ((v = inbox_pop(p)) || (v = runq_pop_spmc(&p->rq)) || (v = take_next(p)) || (v = global_pop()))
+        return v;
+    return vthr_nprocs > 1 ? steal(p) : NULL;
+}
+
+bool ready_nothing(struct proc *p)
+{
+    if (sched_work_waiting(p))
+        return false;
+    for (unsigned i = 0; i < vthr_nprocs && !vthr_config.migrate; i++)
+        if (runq_len(&vthr_procs[i].rq) > 0)
+            return false;
+    return true;
+}
+
+void ready_reset_child(void)
+{
+    lock_init(&global.lk, RANK_GLOBAL_RUNQ);
+    global.head = global.tail = NULL;
+    global.n = 0;
+}

@@ -1,0 +1,147 @@
+/* Switching, and the carriers' loop.
+ *
+ * A vthread that stops (park, yield, exit) picks the next ready one of its processor and switches to it directly; with none, or when
+ * the poller is due, it switches to its carrier's own context (sched_loop), which polls, steals, sleeps.  What must happen
+ * to the vthread that stopped (publish it as parked, queue it again, free it) may happen only when it is off its stack:
+ * the context that runs next does it, first thing (sched_after_switch). */
+#include "runtime/sched/switch.h"
+#include "runtime/base/panic.h"
+#include "runtime/sched/ready.h"
+
+/* The kernel keeps one alternate signal stack for each OS thread: the mounted vthread's. */
+static VTHR_NOINLINE void set_altstack(struct carrier *c, struct vthread *v)
+{
+    stack_t off = { .ss_flags = SS_DISABLE };
+
+    SYS2(SYS_sigaltstack, v->altstack.ss_sp ? &v->altstack : &off, NULL);
+    c->altstack = v->altstack.ss_sp;
+}
+
+static void mount(struct carrier *c, struct proc *p, struct vthread *v)
+{
+    v->carrier = c;
+    v->proc = p;
+    c->cur = v;
+    store_relaxed(&p->tick, p->tick + 1);
+    if (unlikely(c->altstack != v->altstack.ss_sp))
+        set_altstack(c, v);
+}
+
+void sched_after_switch(struct carrier *c)
+{
+    struct vthread *prev = c->prev;
+
+    if (!prev)
+        return;
+    c->prev = NULL;
+    prev->carrier = NULL;
+    switch (prev->how) {
+    case HOW_PARK: {
+        uint64_t w = load_relaxed(&prev->w.word);
+
+        /* A waker that came first left its reason there: then it is ours to make it ready. */
+        if ((w & W_MASK) != W_PARKING || !cas_acq_rel(&prev->w.word, &w, (w & ~(uint64_t)W_MASK) | W_PARKED))
+            sched_ready_tail(prev);
+        break;
+    }
+    case HOW_YIELD:
+        sched_ready_tail(prev);
+        break;
+    case HOW_EXIT:
+        c->cur = c->cur == prev ? NULL : c->cur;
+        vthread_finished(prev);
+        break;
+    }
+}
+
+void switch_away(struct vthread *v, enum switch_how how)
+{
+    struct carrier *c = v->carrier;
+    struct proc *p = v->proc;
+    struct vthread *n = p ? ready_pick_local(p) : NULL;
+
+    v->how = (uint8_t)how;
+    v->proc = NULL;
+    c->prev = v;
+    if (n) {
+        p->count.switches++;
+        mount(c, p, n);
+        arch_switch(&v->ctx, &n->ctx);
+    } else {
+        c->cur = NULL;
+        arch_switch(&v->ctx, &c->ctx);
+    }
+    sched_after_switch(v->carrier); /* read again: it may be another carrier now */
+}
+
+bool sched_yield_now(struct vthread *v)
+{
+    struct proc *p = v->proc;
+
+    if (p && !sched_work_waiting(p) && ++p->since_poll < p->poll_quota)
+        return false;
+    switch_away(v, HOW_YIELD);
+    return true;
+}
+
+void sched_exit(struct vthread *v)
+{
+    switch_away(v, HOW_EXIT);
+    vthr_panic("a finished vthread ran again");
+}
+
+static void poll_now(struct proc *p)
+{
+    p->count.polls++;
+    timers_run(&p->timers, now_ns());
+    poller_poll(&p->poller);
+    p->since_poll = 0;
+    p->poll_quota = POLL_MIN + runq_len(&p->rq) + ready_global_len() / vthr_nprocs;
+    if (runq_len(&p->rq) > 1 && load_relaxed(&vthr_nsleeping))
+        sched_wake_one();
+}
+
+static void sleep_in_poller(struct proc *p)
+{
+    store_relaxed(&p->sleeping, 1u);
+    fetch_add_relaxed(&vthr_nsleeping, 1u);
+    fence_seq_cst();
+    if (ready_nothing(p))
+        poller_wait(&p->poller, timers_next(&p->timers), &p->sleeping);
+    if (xchg_acq_rel(&p->sleeping, 0u))
+        fetch_sub_relaxed(&vthr_nsleeping, 1u);
+    if (unlikely(load_relaxed(&vthr_monitor_parked)))
+        monitor_unpark();
+    timers_run(&p->timers, now_ns());
+    p->since_poll = 0;
+    p->poll_quota = POLL_MIN + runq_len(&p->rq);
+    if (runq_len(&p->rq) > 1 && load_relaxed(&vthr_nsleeping))
+        sched_wake_one();
+}
+
+void sched_loop(struct carrier *c)
+{
+    for (;;) {
+        struct proc *p;
+        struct vthread *v;
+
+        sched_after_switch(c);
+        if (!c->proc)
+            carrier_wait_spare(c);
+        p = c->proc;
+        if (p->since_poll >= p->poll_quota)
+            poll_now(p);
+        v = ready_find(p);
+        if (!v) {
+            poll_now(p);
+            v = ready_find(p);
+        }
+        if (!v) {
+            sleep_in_poller(p);
+            continue;
+        }
+        p->count.switches++;
+        mount(c, p, v);
+        arch_switch(&c->ctx, &v->ctx);
+    }
+}

@@ -1,0 +1,30 @@
+/* Who am I, and who is there. */
+#include "runtime/sched/shell.h"
+#include "runtime/sched/sched.h"
+
+VTHR_TLS struct vthread *vthr_self;
+VTHR_TLS struct carrier *vthr_carrier;
+struct vthread vthr_main;
+
+struct vthread *vthread_by_tid(uint32_t tid)
+{
+    if (vthr_active && tid == vthr_main.tid)
+        return &vthr_main;
+    if (tid <= VTHR_TID_BASE || tid > VTHR_TID_BASE + shell_count())
+        return NULL;
+    return load_acquire(&vthr_registry[tid - VTHR_TID_BASE - 1]);
+}
+
+int vthread_each(int (*fn)(struct vthread *, void *), void *arg)
+{
+    uint32_t n = shell_count();
+    int r = vthr_main.life == VT_LIVE ? fn(&vthr_main, arg) : 0;
+
+    for (uint32_t i = 0; i < n && !r; i++) {
+        struct vthread *v = load_acquire(&vthr_registry[i]);
+
+        if (v && load_acquire(&v->life) == VT_LIVE)
+            r = fn(v, arg);
+    }
+    return r;
+}

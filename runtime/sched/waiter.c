@@ -1,0 +1,99 @@
+/* See waiter.h. */
+#include "runtime/sched/waiter.h"
+#include "runtime/mem/image.h"
+#include "runtime/sched/switch.h"
+#include <errno.h>
+
+/* Ends the episode.  False: it had ended.  *was: the state it was in. */
+static bool claim(struct waiter *w, uint64_t ticket, enum wake_reason reason, uint64_t *was)
+{
+    uint64_t cur = load_relaxed(&w->word);
+
+    do {
+        if (cur >> 3 != ticket || (cur & W_MASK) > W_PARKED || (cur & W_MASK) == W_RUNNING)
+            return false;
+    } while (!cas_acq_rel(&w->word, &cur, ticket << 3 | reason));
+    *was = cur & W_MASK;
+    return true;
+}
+
+bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason)
+{
+    struct vthread *v = w->vt; /* a native waiter may be gone after the claim */
+    uint64_t was;
+
+    if (!claim(w, ticket, reason, &was))
+        return false;
+    if (!v)
+        sys_futex_wake((uint32_t *)&w->word, 1);
+    else if (was == W_PARKED)
+        sched_ready(v);
+    return true;
+}
+
+bool waiter_wake_batch(struct waiter *w, uint64_t ticket, enum wake_reason reason)
+{
+    struct vthread *v = w->vt;
+    uint64_t was;
+
+    if (!claim(w, ticket, reason, &was))
+        return false;
+    if (!v)
+        sys_futex_wake((uint32_t *)&w->word, 1);
+    else if (was == W_PARKED)
+        sched_ready_tail(v);
+    return true;
+}
+
+static enum wake_reason park_native(struct waiter *w, uint64_t deadline)
+{
+    for (;;) {
+        uint64_t cur = load_acquire(&w->word);
+
+        if ((cur & W_MASK) > W_PARKED)
+            return (enum wake_reason)(cur & W_MASK);
+        if (sys_futex_wait((uint32_t *)&w->word, (uint32_t)cur, deadline) == -ETIMEDOUT)
+            waiter_wake(w, cur >> 3, W_TIMEOUT);
+    }
+}
+
+static void arm_timer(struct vthread *v, uint64_t ticket, uint64_t deadline)
+{
+    struct proc *p = v->proc ? v->proc : &vthr_procs[0];
+    int r = timer_add(&p->timers, &v->timer, &v->w, ticket, deadline);
+
+    if (r > 0 && p != v->proc)
+        proc_kick(p); /* it may sleep for longer */
+    if (r < 0)
+        waiter_wake(&v->w, ticket, W_TIMEOUT); /* no memory: an early look is better than none */
+}
+
+/* Something came between the caller's last look and now.  What comes later nudges us (thread/signal.c). */
+static bool wants_interrupt(struct vthread *v)
+{
+    return (load_relaxed(&v->sigpending) & ~v->sigmask) || (v->cancellable && image_cancel_pending(v->pd));
+}
+
+enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *obj)
+{
+    struct vthread *v = w->vt;
+    uint64_t cur;
+
+    if (!v)
+        return park_native(w, deadline);
+    v->wait_obj = obj;
+    if (deadline != NO_DEADLINE)
+        arm_timer(v, w->word >> 3, deadline);
+    if (unlikely(load_relaxed(&v->attention)) && wants_interrupt(v))
+        waiter_wake(w, w->word >> 3, W_INTR);
+    cur = load_acquire(&w->word);
+    if ((cur & W_MASK) == W_PARKING) {
+        if (v->proc)
+            v->proc->count.parks++;
+        switch_away(v, HOW_PARK);
+        cur = load_acquire(&w->word);
+    }
+    if (deadline != NO_DEADLINE)
+        timer_del(&v->timer);
+    return (enum wake_reason)(cur & W_MASK);
+}
