@@ -1,0 +1,95 @@
+/* Dispositions: what the program set, and what the kernel has instead (see signal.c).  `lk` protects `acts` and the kernel's state
+ * together. */
+#include "runtime/base/lock.h"
+#include "runtime/base/real.h"
+#include "runtime/thread/signal_parts.h"
+#include <errno.h>
+#include <string.h>
+
+#define KERNEL_SIGACTION_WORDS 4 /* handler, flags, restorer, mask: asm/signal.h */
+
+static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_SIGNAL);
+static struct sigaction acts[NSIG_];
+
+static int install(int sig, const struct sigaction *a)
+{
+    struct sigaction k = *a;
+
+    if (sig_is_virtual(sig) && sig_is_handler(a)) {
+        k.sa_sigaction = sig_trampoline;
+        k.sa_flags = SA_SIGINFO | SA_RESTART | (a->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
+        sigfillset(&k.sa_mask);
+    }
+    return REAL(sigaction)(sig, &k, NULL) ? -errno : 0;
+}
+
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+    struct vthread *v = vthr_self;
+    struct sigaction was;
+    int r = 0;
+
+    if (sig < 1 || sig >= NSIG_ || sig == SIG_NUDGE || sig == SIG_SETXID ||
+        (act && (SIGBIT(sig) & SIG_UNMASKABLE)))
+        return -EINVAL;
+    if (v)
+        v->in_rt++;
+    lock(&lk);
+    was = acts[sig];
+    if (act && (r = install(sig, act)) == 0)
+        acts[sig] = *act;
+    unlock(&lk);
+    if (v)
+        v->in_rt--;
+    if (old && !r)
+        *old = was;
+    return r;
+}
+
+struct sigaction sig_action_for_delivery(int sig)
+{
+    struct sigaction a;
+
+    lock(&lk);
+    a = acts[sig];
+    if ((a.sa_flags & SA_RESETHAND) && sig_is_handler(&a)) {
+        acts[sig].sa_handler = SIG_DFL;
+        acts[sig].sa_flags = 0;
+    }
+    unlock(&lk);
+    return a;
+}
+
+void sig_actions_take_over(void)
+{
+    for (int sig = 1; sig < NSIG_; sig++) {
+        memset(&acts[sig], 0, sizeof acts[sig]);
+        if (sig == SIG_NUDGE || sig == SIG_SETXID || REAL(sigaction)(sig, NULL, &acts[sig]))
+            continue;
+        if (sig_is_virtual(sig) && sig_is_handler(&acts[sig]))
+            install(sig, &acts[sig]);
+    }
+}
+
+void sig_actions_give_back(void)
+{
+    lock_init(&lk, RANK_SIGNAL);
+    for (int sig = 1; sig < NSIG_; sig++)
+        if (sig_is_virtual(sig) && sig_is_handler(&acts[sig]))
+            REAL(sigaction)(sig, &acts[sig], NULL);
+}
+
+int sig_install_nudge(bool on)
+{
+    struct sigaction nudge = { .sa_sigaction = sig_on_nudge, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    uint64_t model[KERNEL_SIGACTION_WORDS] = { 0 };
+
+    if (on) {
+        /* The kernel needs libc's restorer: let libc install the handler for another signal and copy that. */
+        if (REAL(sigaction)(SIGURG, &nudge, NULL))
+            return -errno;
+        SYS4(SYS_rt_sigaction, SIGURG, NULL, model, 8);
+        install(SIGURG, &acts[SIGURG]);
+    }
+    return (int)SYS4(SYS_rt_sigaction, SIG_NUDGE, model, NULL, 8);
+}

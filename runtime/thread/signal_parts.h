@@ -1,0 +1,45 @@
+/* What the files of the signal machinery share with each other only. */
+#pragma once
+#include "runtime/thread/signal.h"
+
+#define NSIG_ 65
+#define SIG_UNMASKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
+VTHR_BEGIN_DECLS
+/* Those that the receiver takes; the others are the kernel's to deliver. */
+static inline bool sig_is_virtual(int sig)
+{
+    return sig >= 1 && sig < NSIG_ && sig != SIG_NUDGE && sig != SIG_SETXID &&
+           !(SIGBIT(sig) & (KSIG_DIRECT | SIG_UNMASKABLE));
+}
+static inline bool sig_is_handler(const struct sigaction *a)
+{
+    return a->sa_handler != SIG_DFL && a->sa_handler != SIG_IGN;
+}
+
+/* signal.c: pending sets and delivery. */
+int sig_post(struct vthread *v, int sig, const siginfo_t *info); /* 0 or -EAGAIN */
+int sig_take(struct vthread *v, uint64_t set, siginfo_t *info);  /* the oldest of the lowest, or 0 */
+void sig_deliver_all(struct vthread *v, void *ucontext);
+void sig_on_nudge(int sig, siginfo_t *info, void *ucontext);
+void sig_items_reset_child(void);
+
+/* sigaction.c: dispositions. */
+struct sigaction sig_action_for_delivery(int sig); /* SA_RESETHAND takes effect */
+void sig_actions_take_over(void);
+void sig_actions_give_back(void);
+/* Of the kernel's signal 32, which libc does not let us set. */
+int sig_install_nudge(bool on);
+
+/* sigmask.c: virtual masks. */
+uint64_t sig_unblocked_union(uint32_t *gen); /* what some vthread has unblocked, and which change that is */
+void sig_masks_reset(void);
+/* Dispatched, but blocked by everybody since: the first to unblock it takes it. */
+void sig_leave_stray(int sig);
+uint64_t sig_stray(void);
+
+/* sigreceiver.c */
+void sig_trampoline(int sig, siginfo_t *info, void *ucontext);
+void sig_receiver_poke(void);
+void sig_receiver_wait(uint32_t gen); /* until it has seen that change */
+VTHR_END_DECLS

@@ -1,0 +1,140 @@
+/* The receiver: the native thread that takes process-directed signals; activation and fork of the signal machinery.  Protocol:
+ * signal.c. */
+#include "runtime/base/real.h"
+#include "runtime/sched/native.h"
+#include "runtime/sched/sched.h"
+#include "runtime/thread/signal_parts.h"
+#include <errno.h>
+
+static int receiver_tid;
+static uint32_t receiver_gen; /* futex: the change of the masks' union that the receiver has seen */
+static siginfo_t received;    /* receiver only: set by its trampoline */
+
+void sig_trampoline(int sig, siginfo_t *info, void *uc)
+{
+    if ((int)SYS0(SYS_gettid) == receiver_tid) {
+        received = *info;
+        received.si_signo = sig;
+        return;
+    }
+    /* Unblocked here for a moment only (exec, spawn): hand it on. */
+    struct vthread *v = vthr_self;
+    if (v && v->hooks_off) { /* a vfork child: its own business, and it has only this thread */
+        struct sigaction a = sig_action_for_delivery(sig);
+
+        if (sig_is_handler(&a))
+            a.sa_handler(sig);
+        return;
+    }
+    if (v && sig_is_virtual(sig) && !v->in_rt && sig_post(v, sig, info) == 0) {
+        store_relaxed(&v->attention, 1);
+        if (load_relaxed(&v->sigpending) & ~v->sigmask)
+            sig_deliver_all(v, uc);
+    }
+}
+
+struct pick {
+    uint64_t bit;
+    struct vthread *v;
+};
+static int pick_one(struct vthread *v, void *arg)
+{
+    struct pick *p = arg;
+
+    if (load_relaxed(&v->sigmask) & p->bit)
+        return 0;
+    p->v = v;
+    return 1;
+}
+
+static void dispatch(const siginfo_t *info)
+{
+    struct pick p = { SIGBIT(info->si_signo), NULL };
+
+    vthread_each(pick_one, &p); /* the main vthread comes first */
+    if (p.v) {
+        if (sig_post(p.v, info->si_signo, info) == 0)
+            signal_nudge(p.v);
+    } else {
+        sig_leave_stray(info->si_signo);
+    }
+}
+
+void sig_receiver_poke(void)
+{
+    int tid = load_acquire(&receiver_tid);
+
+    if (tid)
+        SYS3(SYS_tgkill, SYS0(SYS_getpid), tid, SIG_NUDGE);
+}
+
+void sig_receiver_wait(uint32_t gen)
+{
+    uint32_t seen;
+
+    while ((int32_t)((seen = load_acquire(&receiver_gen)) - gen) < 0)
+        sys_futex_wait(&receiver_gen, seen, NO_DEADLINE);
+}
+
+static void *receiver_main(void *arg)
+{
+    (void)arg;
+    store_release(&receiver_tid, (int)SYS0(SYS_gettid));
+    sys_futex_wake((uint32_t *)&receiver_tid, 1);
+    for (;;) {
+        uint32_t gen;
+        uint64_t mask = ~(sig_unblocked_union(&gen) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+
+        /* Everything is blocked here: whatever was removed from the union before gen can no longer be taken. */
+        if (xchg_acq_rel(&receiver_gen, gen) != gen)
+            sys_futex_wake(&receiver_gen, 1 << 30);
+        received.si_signo = 0;
+        SYS2(SYS_rt_sigsuspend, &mask, 8);
+        if (received.si_signo)
+            dispatch(&received);
+    }
+    return NULL;
+}
+
+static int start_receiver(void)
+{
+    int r = native_start(receiver_main, NULL, 65536);
+
+    while (!r && !load_acquire(&receiver_tid))
+        sys_futex_wait((uint32_t *)&receiver_tid, 0, NO_DEADLINE);
+    return r;
+}
+
+int signal_start(struct vthread *main_v)
+{
+    int r;
+
+    sig_actions_take_over();
+    r = sig_install_nudge(true);
+    if (r)
+        return r;
+    main_v->sigmask = ksig_set_mask(KSIG_CARRIER_MASK);
+    sig_masks_reset();
+    receiver_tid = 0;
+    receiver_gen = 0;
+    signal_mask_ref(main_v->sigmask);
+    r = start_receiver();
+    if (r)
+        ksig_set_mask(main_v->sigmask);
+    return r;
+}
+
+void signal_reset_child(struct vthread *v)
+{
+    sig_items_reset_child();
+    sig_masks_reset();
+    sig_actions_give_back();
+    sig_install_nudge(false);
+    if (!v)
+        return;
+    v->sigq = NULL;
+    v->sigpending = 0;
+    v->attention = 0;
+    v->in_rt = 0;
+    ksig_set_mask(v->sigmask);
+}

@@ -1,0 +1,79 @@
+/* Waiting for signals: sigsuspend, pause, the sigwait family; and the SIGPIPE of a broken pipe. */
+#include "runtime/arch/context.h"
+#include "runtime/sched/sched.h"
+#include "runtime/thread/cancel.h"
+#include "runtime/thread/signal_parts.h"
+#include <errno.h>
+
+int signal_suspend(struct vthread *v, uint64_t mask)
+{
+    uint64_t old = v->sigmask;
+
+    v->sig_eintr = 0;
+    v->sig_ran = 0;
+    signal_mask(v, SIG_SETMASK, &mask, NULL);
+    while (!v->sig_ran) {
+        rt_enter(v);
+        waiter_prepare(&v->w);
+        v->cancellable = 1;
+        waiter_park(&v->w, NO_DEADLINE, NULL);
+        v->cancellable = 0;
+        rt_leave(v);
+        if (load_relaxed(&v->sigpending) & ~v->sigmask)
+            rt_attention(v);
+        cancel_point(v);
+    }
+    v->sig_eintr = 0;
+    signal_mask(v, SIG_SETMASK, &old, NULL);
+    return -EINTR;
+}
+
+static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
+{
+    for (;;) {
+        struct timespec ts, *tp = NULL;
+        int sig = sig_take(v, set, info);
+        long r;
+
+        if (sig)
+            return sig;
+        if (deadline != NO_DEADLINE) {
+            uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
+
+            ts.tv_sec = (time_t)(left / NSEC_PER_SEC);
+            ts.tv_nsec = (long)(left % NSEC_PER_SEC);
+            tp = &ts;
+        }
+        /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
+        v->sig_ran = 0;
+        block_begin(v, true);
+        r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
+        block_end(v);
+        if (r != -EINTR)
+            return (int)r;
+        cancel_point(v);
+        if (v->sig_ran)
+            return -EINTR;
+    }
+}
+
+int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
+{
+    int r;
+
+    cancel_point(v);
+    v->sigwaiting = set;
+    r = wait_for(v, set, info, deadline);
+    v->sigwaiting = 0;
+    return r;
+}
+
+void signal_sigpipe(struct vthread *v)
+{
+    uint64_t set = SIGBIT(SIGPIPE);
+    struct timespec zero = { 0, 0 };
+    siginfo_t info;
+
+    if (SYS4(SYS_rt_sigtimedwait, &set, &info, &zero, 8) == SIGPIPE)
+        signal_send_self(v, SIGPIPE, SI_KERNEL);
+}
