@@ -8,13 +8,12 @@
 #include "runtime/base/compiler.h"
 
 enum vthr_rank {
-    RANK_BOOT = 1, /* activation, fork */
+    RANK_BOOT = 1, /* activation */
     RANK_SIGNAL,   /* signal dispositions and the dispatcher's lists */
     RANK_POLLER,   /* one libev loop */
     RANK_FD,       /* one descriptor */
     RANK_LOT,      /* one bucket of the parking lot */
     RANK_TIMERS,   /* one processor's timers */
-    RANK_REGISTRY, /* list of all vthreads */
     RANK_GLOBAL_RUNQ,
     RANK_CARRIERS, /* list of spare carriers */
     RANK_SHELLS,

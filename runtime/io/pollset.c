@@ -1,7 +1,7 @@
 /* poll, select and epoll_wait.
  *
  * The real call with timeout 0 says what is ready; if nothing is, the vthread queues on every (descriptor, direction) of the set, parks,
- * and asks again.  Events beyond readable and writable (POLLPRI, POLLRDHUP alone) go through an epoll instance made for
+ * and asks again.  Sets with events beyond readable and writable (POLLPRI, POLLRDHUP, none at all) go through an epoll instance made for
  * this wait, on which the vthread parks: our watchers know two directions only.  A program's own epoll descriptor is itself
  * pollable: epoll_wait parks on it.
  *

@@ -36,6 +36,7 @@ static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
 long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct timespec *t, struct timespec *left)
 {
     uint64_t end = 0;
+    bool parked = false;
 
     cancel_point(v);
     if (!can_park(clk))
@@ -50,11 +51,15 @@ long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct time
     for (;;) {
         uint64_t d = absolute ? deadline_at(clk, t) : end, now = now_ns();
 
-        if (d <= now)
+        if (d <= now) {
+            if (!parked) /* however short, a sleep lets others run: loops of them are written with that in mind */
+                io_yield(v);
             return 0;
+        }
         if (absolute && clk != CLOCK_MONOTONIC && d - now > RECHECK_NS)
             d = now + RECHECK_NS;
         park_until(v, d);
+        parked = true;
         cancel_point(v);
         if (!v->sig_ran)
             continue;

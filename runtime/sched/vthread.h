@@ -41,10 +41,9 @@ struct vthread {
     uint8_t c11;               /* start is a thrd_start_t */
     uint8_t blocked_in;        /* inside an announced blocking call */
     uint8_t cancellable;       /* the wait that comes is a cancellation point */
-    uint8_t hooks_off;         /* > 0: hooks pass through (inside atfork handlers and the like) */
+    uint8_t hooks_off;         /* a vfork child runs in our memory: hooks pass everything through */
 
     /* Life */
-    uint8_t detached;          /* protected by CAS on `join` */
     uint32_t refs;             /* one for running, one for the handle */
     uint32_t done;             /* 0 -> 1 when off its stack for good; joiners wait on it in the parking lot */
     uint32_t join;             /* 0 joinable, 1 being joined, 2 detached */
@@ -75,7 +74,6 @@ extern int vthr_active;          /* 1 once the first thread was made */
 
 /* vthread of a number, or NULL.  Descriptors are never unmapped, so the result can be read at any time. */
 struct vthread *vthread_by_tid(uint32_t tid);
-struct vthread *vthread_by_pthread(uintptr_t handle);
 /* Calls fn for the main thread and every live vthread, until it returns non-zero; returns that. */
 int vthread_each(int (*fn)(struct vthread *, void *), void *arg);
 

@@ -21,12 +21,13 @@ static struct {
 static unsigned n_masks;
 static uint64_t unblocked_union;
 static uint32_t union_gen; /* raised with each change of the union */
+static uint64_t overflow;  /* unblocked by masks that had no slot */
 static uint64_t stray;     /* atomic */
 
 /* lk held. */
 static void recompute_union(void)
 {
-    uint64_t u = 0;
+    uint64_t u = overflow;
 
     for (unsigned i = 0; i < n_masks; i++)
         if (masks[i].count)
@@ -55,11 +56,14 @@ static void mask_add(uint64_t mask, int by)
         else if (n_masks < MAX_MASKS)
             n_masks++;
         else
-            return; /* more distinct masks than slots: signals only these unblock stay with the others */
-        masks[i].mask = mask;
-        masks[i].count = 0;
+            overflow |= ~mask; /* more distinct masks than slots: these stay in the union for good */
+        if (i < MAX_MASKS) {
+            masks[i].mask = mask;
+            masks[i].count = 0;
+        }
+        changed = true;
     }
-    if (i < n_masks) {
+    if (i < n_masks && (by > 0 || masks[i].count)) {
         masks[i].count += (uint32_t)by;
         changed = by > 0 ? masks[i].count == 1 : masks[i].count == 0;
     }
@@ -90,7 +94,7 @@ void sig_masks_reset(void)
 {
     lock_init(&lk, RANK_SIGNAL);
     n_masks = 0;
-    unblocked_union = 0;
+    unblocked_union = overflow = 0;
     union_gen = 0;
     stray = 0;
 }

@@ -35,7 +35,7 @@ struct Queued {
     int park() { return lot_park(&n, NO_DEADLINE); }
 };
 
-/* How many wait on addr, in their order before and after. */
+/* How many wait on addr.  They keep their order as long as nobody else queues there. */
 int waiting(const uint32_t *addr)
 {
     static uint32_t elsewhere;
@@ -258,23 +258,24 @@ TEST(Lot, ATimedOutWaiterLeavesTheQueueItWasMovedTo)
     EXPECT_EQ(lot_wake(&y, 1), 0);
 }
 
+/* Each is moved to x once it sleeps on a word of its own, so their order is known. */
 TEST(LotThreads, SleepersWakeInOrder)
 {
     const int n = 5;
-    uint32_t x = 0;
+    uint32_t x = 0, own[n] = {};
     std::atomic<int> next{0};
     std::vector<int> order;
     std::vector<std::thread> threads;
 
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         threads.emplace_back([&, i] {
-            EXPECT_EQ(lot_wait(&x, 0, NO_DEADLINE), 0);
+            EXPECT_EQ(lot_wait(&own[i], 0, NO_DEADLINE), 0);
             order.push_back(i);
             next++;
         });
-        while (waiting(&x) != i + 1)
+    for (int i = n - 1; i >= 0; i--)
+        while (lot_requeue(&own[i], 0, &x, 1, nullptr, nullptr) == 0)
             std::this_thread::yield();
-    }
     for (int i = 0; i < n; i++) {
         EXPECT_EQ(lot_wake(&x, 1), 1);
         while (next != i + 1)
@@ -282,7 +283,7 @@ TEST(LotThreads, SleepersWakeInOrder)
     }
     for (auto &t : threads)
         t.join();
-    EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(order, (std::vector<int>{4, 3, 2, 1, 0}));
 }
 
 /* Waiters with deadlines, wakes and requeues all at once.  Nobody is lost: each wait ends by a wake or by its deadline,
