@@ -17,8 +17,8 @@ enum vthr_rank {
     RANK_GLOBAL_RUNQ,
     RANK_CARRIERS, /* list of spare carriers */
     RANK_SHELLS,
-    RANK_SLABS,
     RANK_FDTAB, /* growth of the descriptor table */
+    RANK_SLABS,
     RANK_LEAF,
 };
 

@@ -171,9 +171,7 @@ void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter 
 
 void fd_unlink(struct fdesc *d, struct fd_node *n)
 {
-    if (!n->linked) /* written under the lock before the wake that let us run, or never shared */
-        return;
-    lock(&d->lk);
+    lock(&d->lk); /* also when it is off the list: whoever took it off may still be looking at it */
     if (n->linked) {
         list_del(&n->link);
         n->linked = false;

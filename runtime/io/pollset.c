@@ -88,7 +88,7 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
     v->cancellable = 0;
     for (nfds_t i = 0; i < n; i++)
         for (int k = 0; k < 2; k++)
-            if (nodes[2 * i + (nfds_t)k].w)
+            if (nodes[2 * i + (nfds_t)k].w) /* it was linked */
                 fd_unlink(fd_get(fds[i].fd), &nodes[2 * i + (nfds_t)k]);
     rt_leave(v);
     return r;
