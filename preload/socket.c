@@ -72,6 +72,15 @@ HOOK int connect(int fd, const struct sockaddr *a, socklen_t alen)
 }
 HOOK int __connect(int, const struct sockaddr *, socklen_t) ALIAS(connect);
 
+/* A writer that waits for room must fail now; epoll does not report that for AF_UNIX. */
+HOOK int shutdown(int fd, int how)
+{
+    int r = REAL(shutdown)(fd, how);
+
+    if (vthr_active && r == 0 && how != SHUT_RD)
+        fd_look_again(fd);
+    return r;
+}
 HOOK int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 {
     int r = REAL(setsockopt)(fd, level, name, val, len);

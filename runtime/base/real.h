@@ -47,7 +47,7 @@
     X(read) X(write) X(readv) X(writev) X(pread) X(pwrite) X(pread64) X(pwrite64) X(preadv) X(pwritev)                 \
     X(preadv64) X(pwritev64) X(recv) X(recvfrom) X(recvmsg) X(send) X(sendto) X(sendmsg)                               \
     X(accept) X(accept4) X(connect) X(close) X(dup) X(dup2) X(dup3) X(close_range) X(closefrom) X(fclose)              \
-    X(socket) X(socketpair) X(setsockopt) X(fcntl) X(fcntl64) X(ioctl)                                                 \
+    X(shutdown) X(socket) X(socketpair) X(setsockopt) X(fcntl) X(fcntl64) X(ioctl)                                                 \
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait)                                                 \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(sched_yield) X(gettid) X(syscall)                             \
     X(fork) X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen)       \

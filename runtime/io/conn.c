@@ -25,6 +25,16 @@ static bool readable_now(int fd)
     return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) != 0;
 }
 
+/* accept reserves the new descriptor's number before it waits: with none left it fails at once. */
+static long number_free(void)
+{
+    long fd = SYS1(SYS_epoll_create1, EPOLL_CLOEXEC);
+
+    if (fd >= 0)
+        SYS1(SYS_close, fd);
+    return fd < 0 ? fd : 0;
+}
+
 static void end_turn(struct fdesc **d)
 {
     if (*d && xchg_acq_rel(&(*d)->accepting, 0u) == 2)
@@ -75,6 +85,8 @@ static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *
     turn = d;
     io_wait_init(&w, d, FD_READ);
     while (!readable_now(fd)) {
+        if (!w.asked && (r = number_free()) < 0)
+            return r;
         r = io_wait_more(v, &w);
         if (r)
             return r;

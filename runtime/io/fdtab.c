@@ -17,7 +17,6 @@
 static struct fdesc *chunks[MAX_CHUNKS];
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
 static uint32_t mode_epoch = 1, timeo_epoch = 1; /* raised by every change of any descriptor */
-static int vthr_pid; /* whose table this is: a vfork child must leave it alone */
 
 static bool on_read(struct poller_watch *w);
 static bool on_write(struct poller_watch *w);
@@ -29,10 +28,10 @@ static struct fdesc *make_chunk(unsigned i)
     lock(&grow_lk);
     c = chunks[i];
     if (!c && (c = meta_alloc(CHUNK * sizeof *c))) {
-        vthr_pid = (int)SYS0(SYS_getpid);
         for (int k = 0; k < CHUNK; k++) {
             lock_init(&c[k].lk, RANK_FD);
             c[k].fd = (int)i * CHUNK + k;
+            list_init(&c[k].closers);
             for (int s = 0; s < 2; s++) {
                 list_init(&c[k].side[s].waiters);
                 c[k].side[s].watch.fn = s ? on_write : on_read;
@@ -169,6 +168,20 @@ void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter 
         arm(d, dir);
 }
 
+void fd_link_close(struct fdesc *d, struct fd_node *n, struct waiter *w, uint64_t ticket)
+{
+    n->w = w;
+    n->ticket = ticket;
+    n->shared = true;
+    lock(&d->lk);
+    n->linked = !d->closing;
+    if (n->linked)
+        list_add_tail(&d->closers, &n->link);
+    unlock(&d->lk);
+    if (!n->linked)
+        waiter_wake(w, ticket, W_CLOSED);
+}
+
 void fd_unlink(struct fdesc *d, struct fd_node *n)
 {
     lock(&d->lk); /* also when it is off the list: whoever took it off may still be looking at it */
@@ -198,19 +211,14 @@ enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline)
 
 /* --- Closing --- */
 
-static bool not_our_table(void)
+static void wake_all(struct list *waiters, enum wake_reason why)
 {
-    return (int)SYS0(SYS_getpid) != vthr_pid;
-}
-
-static void wake_all_closed(struct fd_side *s)
-{
-    while (!list_empty(&s->waiters)) {
-        struct fd_node *n = container_of(s->waiters.next, struct fd_node, link);
+    while (!list_empty(waiters)) {
+        struct fd_node *n = container_of(waiters->next, struct fd_node, link);
 
         list_del(&n->link);
         n->linked = false;
-        waiter_wake_batch(n->w, n->ticket, W_CLOSED);
+        waiter_wake_batch(n->w, n->ticket, why);
     }
 }
 
@@ -222,6 +230,21 @@ static void forget(struct fdesc *d)
     d->side[0].drained = d->side[1].drained = false;
 }
 
+void fd_look_again(int fd)
+{
+    struct fdesc *d = fd_peek(fd);
+    struct vthread *v;
+
+    if (!d)
+        return;
+    v = wake_enter();
+    lock(&d->lk);
+    wake_all(&d->side[FD_READ].waiters, W_WOKEN);
+    wake_all(&d->side[FD_WRITE].waiters, W_WOKEN);
+    unlock(&d->lk);
+    wake_leave(v);
+}
+
 void fd_close_begin(int fd)
 {
     struct fdesc *d = fd_peek(fd);
@@ -229,8 +252,6 @@ void fd_close_begin(int fd)
     struct vthread *v;
 
     if (!d)
-        return;
-    if ((load_relaxed(&d->home) || load_relaxed(&d->kind)) && not_our_table())
         return;
     v = wake_enter();
     for (;;) {
@@ -250,8 +271,9 @@ void fd_close_begin(int fd)
         if (d->side[i].armed)
             poller_watch_stop_locked(p, &d->side[i].watch);
         d->side[i].armed = false;
-        wake_all_closed(&d->side[i]);
+        wake_all(&d->side[i].waiters, W_CLOSED);
     }
+    wake_all(&d->closers, W_CLOSED);
     store_release(&d->home, NULL);
     unlock(&d->lk);
     if (p)
@@ -263,7 +285,7 @@ void fd_close_end(int fd)
 {
     struct fdesc *d = fd_peek(fd);
 
-    if (!d || !load_relaxed(&d->closing) || not_our_table())
+    if (!d || !load_relaxed(&d->closing))
         return;
     lock(&d->lk);
     if (d->closing)
@@ -393,7 +415,6 @@ uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir)
 void fdtab_reset_child(void)
 {
     lock_init(&grow_lk, RANK_FDTAB);
-    vthr_pid = (int)SYS0(SYS_getpid);
     for (unsigned i = 0; i < MAX_CHUNKS; i++) {
         struct fdesc *c = chunks[i];
 
@@ -402,6 +423,7 @@ void fdtab_reset_child(void)
             c[k].home = NULL;
             c[k].closing = 0;
             c[k].accepting = 0;
+            list_init(&c[k].closers);
             forget(&c[k]);
             for (int s = 0; s < 2; s++) {
                 c[k].side[s].armed = false;

@@ -49,6 +49,7 @@ struct fdesc {
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
     struct poller *home;  /* where the watchers are; NULL: none armed */
     uint32_t accepting;   /* 1: a vthread is in accept */
+    struct list closers;  /* fd_nodes that want to know of a close only; protected by lk */
     struct fd_side side[2];
 };
 
@@ -63,8 +64,12 @@ enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline);
 
 /* For waits on many descriptors: link n nodes, park by waiter_park, unlink. */
 void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter *w, uint64_t ticket, bool shared);
+/* Wakes when the descriptor is closed, without watching it. */
+void fd_link_close(struct fdesc *d, struct fd_node *n, struct waiter *w, uint64_t ticket);
 void fd_unlink(struct fdesc *d, struct fd_node *n);
 
+/* The state of the file behind fd was changed by a call of ours: all who wait for it look again. */
+void fd_look_again(int fd);
 void fd_close_begin(int fd);
 void fd_close_end(int fd);
 /* The same for all descriptors from lo to hi, both included. */

@@ -63,8 +63,33 @@ static bool plain(const struct pollfd *f)
                false;
 }
 
+/* What stands behind an exact wait: it must end when one of these is closed. */
+struct behind {
+    const struct pollfd *fds;
+    nfds_t n;
+    struct fd_node *nodes;
+};
+
+static void link_behind(struct behind *b, struct vthread *v, uint64_t ticket)
+{
+    for (nfds_t i = 0; i < b->n; i++) {
+        struct fdesc *d = b->fds[i].fd >= 0 ? fd_get(b->fds[i].fd) : NULL;
+
+        b->nodes[i].w = NULL;
+        if (d)
+            fd_link_close(d, &b->nodes[i], &v->w, ticket);
+    }
+}
+static void unlink_behind(struct behind *b)
+{
+    for (nfds_t i = 0; i < b->n; i++)
+        if (b->nodes[i].w)
+            fd_unlink(fd_get(b->fds[i].fd), &b->nodes[i]);
+}
+
 /* Parks until something may be ready.  nodes: two per descriptor. */
-static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline)
+static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes,
+                                struct behind *behind, uint64_t deadline)
 {
     enum wake_reason r;
     uint64_t ticket;
@@ -83,9 +108,13 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
         if (fds[i].events & (POLLOUT | POLLWRNORM))
             fd_link(d, FD_WRITE, &nodes[2 * i + 1], &v->w, ticket, true);
     }
+    if (behind)
+        link_behind(behind, v, ticket);
     v->cancellable = 1;
     r = waiter_park(&v->w, deadline, fds);
     v->cancellable = 0;
+    if (behind)
+        unlink_behind(behind);
     for (nfds_t i = 0; i < n; i++)
         for (int k = 0; k < 2; k++)
             if (nodes[2 * i + (nfds_t)k].w) /* it was linked */
@@ -129,7 +158,7 @@ static long native_poll(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_
 
 static long poll_loop(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t deadline)
 {
-    struct fd_node small[2 * ON_STACK], *nodes = small;
+    struct fd_node small[2 * ON_STACK + 2], *nodes = small;
     struct pollfd inner = { -1, POLLIN, 0 };
     bool exact = false;
     long r;
@@ -141,12 +170,18 @@ static long poll_loop(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t 
         exact |= !plain(&fds[i]);
     if (exact && (inner.fd = exact_epoll(fds, n)) < 0)
         return native_poll(v, fds, n, deadline);
-    if (!exact && n > ON_STACK && !(nodes = malloc(2 * n * sizeof *nodes)))
+    if (n > ON_STACK && !(nodes = malloc((2 * n + 2) * sizeof *nodes))) {
+        if (exact)
+            SYS1(SYS_close, inner.fd);
         return native_poll(v, fds, n, deadline);
+    }
+    struct behind behind = { fds, n, nodes + 2 };
+
     if (exact)
         fd_fresh(inner.fd);
     for (;;) {
-        enum wake_reason why = exact ? park_on(v, &inner, 1, nodes, deadline) : park_on(v, fds, n, nodes, deadline);
+        enum wake_reason why = exact ? park_on(v, &inner, 1, nodes, &behind, deadline)
+                                     : park_on(v, fds, n, nodes, NULL, deadline);
 
         if (v->sig_ran || cancel_pending(v)) {
             r = -EINTR;
@@ -317,7 +352,7 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
         r = SYS6(SYS_epoll_pwait, epfd, ev, max, 0, NULL, 8);
         if (r != 0 || deadline == 0)
             break;
-        why = park_on(v, &p, 1, nodes, deadline);
+        why = park_on(v, &p, 1, nodes, NULL, deadline);
         if (why == W_CLOSED) {
             r = -EBADF;
             break;

@@ -24,6 +24,7 @@ struct xfer {
     const struct iovec *iov;
     int n;
     bool write;
+    bool quiet; /* part of it was written: an error now is the next call's, and raises no SIGPIPE */
 };
 
 static long blocking_xfer(struct vthread *v, const struct xfer *x)
@@ -58,11 +59,26 @@ static long try_nowait(const struct xfer *x, enum fd_kind kind)
 {
     long r;
 
+    if (kind == FD_STREAM && x->quiet) {
+        struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)x->iov, .msg_iovlen = (size_t)x->n };
+
+        return SYS3(SYS_sendmsg, x->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
     if (kind == FD_STREAM && x->n == 1)
         return x->write ? SYS6(SYS_sendto, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0)
                         : SYS6(SYS_recvfrom, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0);
     r = SYS6(x->write ? SYS_pwritev2 : SYS_preadv2, x->fd, x->iov, x->n, -1l, -1l, RWF_NOWAIT);
     return r;
+}
+
+/* After a part was written: the connection broke while we waited.  The kernel would end the call with the part and keep
+ * the error for the next one; trying again would take it. */
+static bool broken(int fd)
+{
+    struct pollfd p = { fd, POLLOUT, 0 };
+    struct timespec zero = { 0, 0 };
+
+    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
 static size_t total(const struct iovec *iov, int n)
@@ -122,9 +138,9 @@ static void advance(struct iovec **iov, int *n, size_t done)
 }
 
 /* iov is ours to change. */
-static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n)
+static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool quiet)
 {
-    struct xfer x = { fd, iov, n, true };
+    struct xfer x = { fd, iov, n, true, quiet };
     struct fdesc *d = fd_get(fd);
     size_t want, done = 0;
     struct io_wait w;
@@ -147,6 +163,7 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n)
         }
         if (r >= 0) {
             done += (size_t)r;
+            x.quiet = true;
             if (done >= want || d->kind == FD_SOCKET)
                 return (long)done;
             advance(&iov, &n, (size_t)r);
@@ -155,10 +172,13 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n)
                 return (long)done;
             continue;
         }
-        if (r == -EPIPE)
+        if (r == -EPIPE && !(x.quiet && d->kind == FD_STREAM))
             signal_sigpipe(v);
-        if (r == -EAGAIN && (r = io_wait_more(v, &w)) == 0)
+        if (r == -EAGAIN && (r = io_wait_more(v, &w)) == 0) {
+            if (x.quiet && d->kind == FD_STREAM && broken(fd))
+                return done ? (long)done : -EPIPE; /* the caller has its part */
             continue;
+        }
         return done ? (long)done : r;
     }
 }
@@ -166,7 +186,7 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n)
 long io_read(struct vthread *v, int fd, void *buf, size_t n)
 {
     struct iovec iov = { buf, n };
-    struct xfer x = { fd, &iov, 1, false };
+    struct xfer x = { fd, &iov, 1, false, false };
 
     if (n == 0 || n > SSIZE_MAX)
         return SYS3(SYS_read, fd, buf, n);
@@ -174,7 +194,7 @@ long io_read(struct vthread *v, int fd, void *buf, size_t n)
 }
 long io_readv(struct vthread *v, int fd, const struct iovec *iov, int n)
 {
-    struct xfer x = { fd, iov, n, false };
+    struct xfer x = { fd, iov, n, false, false };
 
     if (n <= 0 || n > IOV_MAX)
         return SYS3(SYS_readv, fd, iov, n);
@@ -187,7 +207,7 @@ long io_write(struct vthread *v, int fd, const void *buf, size_t n)
 
     if (n == 0 || n > SSIZE_MAX)
         return SYS3(SYS_write, fd, buf, n);
-    return write_loop(v, fd, &iov, 1);
+    return write_loop(v, fd, &iov, 1, false);
 }
 
 /* The program's vector must not change: only the parts that remain after a short write are copied, a few at a time. */
@@ -203,7 +223,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
         return SYS3(SYS_writev, fd, iov, n);
     cancel_point(v);
     if (d && fd_learn_kind(d) != FD_FILE && d->kind != FD_UNKNOWN && d->kind != FD_OTHER) {
-        struct xfer x = { fd, iov, n, true };
+        struct xfer x = { fd, iov, n, true, false };
 
         r = try_nowait(&x, d->kind);
         if (r == -EPIPE)
@@ -216,7 +236,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
                 return r;
         }
     } else {
-        struct xfer x = { fd, iov, n, true };
+        struct xfer x = { fd, iov, n, true, false };
 
         return d && d->kind == FD_OTHER ? other_xfer(v, d, &x) : blocking_xfer(v, &x);
     }
@@ -236,7 +256,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
             break;
         part[0].iov_base = (char *)part[0].iov_base + skip;
         part[0].iov_len -= skip;
-        r = write_loop(v, fd, part, k);
+        r = write_loop(v, fd, part, k, done > 0);
         if (r < 0)
             return done ? (long)done : r;
         done += (size_t)r;
@@ -340,8 +360,8 @@ long io_sendto(struct vthread *v, int fd, const void *buf, size_t n, int flags, 
         return SYS6(SYS_sendto, fd, buf, n, flags, a, alen);
     io_wait_init(&w, d, FD_WRITE);
     do {
-        r = SYS6(SYS_sendto, fd, (const char *)buf + done, n - done, flags | MSG_DONTWAIT, a, alen);
-        if (r == -EPIPE && !(flags & MSG_NOSIGNAL))
+        r = SYS6(SYS_sendto, fd, (const char *)buf + done, n - done, flags | MSG_DONTWAIT | (done ? MSG_NOSIGNAL : 0), a, alen);
+        if (r == -EPIPE && !done && !(flags & MSG_NOSIGNAL))
             signal_sigpipe(v);
         if (r >= 0) {
             done += (size_t)r;
@@ -350,6 +370,8 @@ long io_sendto(struct vthread *v, int fd, const void *buf, size_t n, int flags, 
             r = 0;
         } else if (r == -EAGAIN && !(flags & MSG_DONTWAIT)) {
             r = io_wait_more(v, &w);
+            if (r == 0 && done && broken(fd))
+                break;
         }
     } while (r == 0);
     return done ? (long)done : r;

@@ -249,6 +249,7 @@ static void closed_under(void *(*fn)(void *), const char *what, int replace)
     int p[2], other[2], fd;
     pair_of(p);
     pair_of(other);
+    struct timespec late = in_ms(CLOCK_MONOTONIC, 10000); // before the limit of the wait itself
     begin(1, fn, p[0]);
     fd = p[0];
     if (replace)
@@ -260,6 +261,7 @@ static void closed_under(void *(*fn)(void *), const char *what, int replace)
     nap_ms(20);
     write(p[1], "d", 1);
     end(1);
+    CHECK(!reached(CLOCK_MONOTONIC, late));
     if (fn == poller)
         CHECK_EQ(jobs[0].result, 1);
     else if (jobs[0].result == 1)
