@@ -13,7 +13,7 @@ out=$("$vthr" sh -c 'echo out; echo err >&2' 2>&1)
 
 # A bad setting: one line and a native run; with strictness, neither.
 out=$(VTHR_CARRIERS=0 "$vthr" echo ran 2>&1)
-[[ $out == $'vthr: VTHR_CARRIERS=0: must be 1 to 256\nran' ]] || fail "bad setting: $out"
+[[ $out == $'vthr: VTHR_CARRIERS=0: must be 1 to 256: running natively\nran' ]] || fail "bad setting: $out"
 out=$(VTHR_CARRIERS=0 "$vthr" --strict echo ran 2>&1)
 [[ $? == 125 && $out == "vthr: VTHR_CARRIERS=0: must be 1 to 256" ]] || fail "strict: $out"
 out=$(VTHR_CARRIERS=0 VTHR_DISABLE=1 VTHR_STRICT=1 "$vthr" echo ran 2>&1)
