@@ -17,6 +17,7 @@
 static struct fdesc *chunks[MAX_CHUNKS];
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
 static uint32_t mode_epoch = 1, timeo_epoch = 1; /* raised by every change of any descriptor */
+static int table_pid; /* whose table this is: a child that shares our memory (clone with CLONE_VM) must leave it alone */
 
 static bool on_read(struct poller_watch *w);
 static bool on_write(struct poller_watch *w);
@@ -28,6 +29,7 @@ static struct fdesc *make_chunk(unsigned i)
     lock(&grow_lk);
     c = chunks[i];
     if (!c && (c = meta_alloc(CHUNK * sizeof *c))) {
+        table_pid = (int)SYS0(SYS_getpid);
         for (int k = 0; k < CHUNK; k++) {
             lock_init(&c[k].lk, RANK_FD);
             c[k].fd = (int)i * CHUNK + k;
@@ -211,6 +213,11 @@ enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline)
 
 /* --- Closing --- */
 
+static bool not_our_table(void)
+{
+    return (int)SYS0(SYS_getpid) != table_pid;
+}
+
 static void wake_all(struct list *waiters, enum wake_reason why)
 {
     while (!list_empty(waiters)) {
@@ -253,6 +260,8 @@ void fd_close_begin(int fd)
 
     if (!d)
         return;
+    if ((load_relaxed(&d->home) || load_relaxed(&d->kind)) && not_our_table())
+        return;
     v = wake_enter();
     for (;;) {
         p = load_acquire(&d->home);
@@ -285,7 +294,7 @@ void fd_close_end(int fd)
 {
     struct fdesc *d = fd_peek(fd);
 
-    if (!d || !load_relaxed(&d->closing))
+    if (!d || !load_relaxed(&d->closing) || not_our_table())
         return;
     lock(&d->lk);
     if (d->closing)
@@ -415,6 +424,7 @@ uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir)
 void fdtab_reset_child(void)
 {
     lock_init(&grow_lk, RANK_FDTAB);
+    table_pid = (int)SYS0(SYS_getpid);
     for (unsigned i = 0; i < MAX_CHUNKS; i++) {
         struct fdesc *c = chunks[i];
 
