@@ -283,6 +283,8 @@ void fd_close_begin(int fd)
         wake_all(&d->side[i].waiters, W_CLOSED);
     }
     wake_all(&d->closers, W_CLOSED);
+    if (p)
+        poller_forget_locked(p, fd);
     store_release(&d->home, NULL);
     unlock(&d->lk);
     if (p)

@@ -16,6 +16,7 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
@@ -124,6 +125,14 @@ void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd,
 void poller_watch_stop_locked(struct poller *p, struct poller_watch *w)
 {
     ev.io_stop(p->loop, (struct ev_io *)&w->ev);
+}
+
+void poller_forget_locked(struct poller *p, int fd)
+{
+    struct epoll_event none = { 0 };
+
+    if (p->epfd >= 0)
+        SYS4(SYS_epoll_ctl, p->epfd, EPOLL_CTL_DEL, fd, &none);
 }
 
 void poller_changed(struct poller *p)

@@ -41,6 +41,9 @@ void poller_kick(struct poller *p);
 /* Watch for reading (write == false) or writing.  Lock held by the caller for the _locked forms. */
 void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd, bool write);
 void poller_watch_stop_locked(struct poller *p, struct poller_watch *w);
+/* fd is about to be closed.  Its file may live on (a duplicate, another process), and epoll with it: without this its events
+ * would go on coming, and libev answers such strays by making its epoll descriptor anew.  Lock held. */
+void poller_forget_locked(struct poller *p, int fd);
 /* To be called after the lock was released: makes a sleeping owner see the new watcher. */
 void poller_changed(struct poller *p);
 
