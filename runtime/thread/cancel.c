@@ -29,8 +29,11 @@ void cancel_async_point(struct vthread *v)
 
 int cancel_request(struct vthread *v)
 {
-    int was = fetch_or_acq_rel(image_cancel_word(v->pd), CANCEL_REQUESTED);
+    int was;
 
+    if (load_acquire(&v->done))
+        return 0;
+    was = fetch_or_acq_rel(image_cancel_word(v->pd), CANCEL_REQUESTED);
     if (was & (CANCEL_REQUESTED | CANCEL_EXITING))
         return 0;
     if (v == vthr_self)

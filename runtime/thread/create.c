@@ -129,7 +129,7 @@ struct vthread *thread_of(pthread_t th)
     if (tid <= VTHR_TID_BASE)
         return NULL;
     v = vthread_by_tid(tid);
-    return v && v->pd == (void *)th && load_acquire(&v->life) != VT_FREE ? v : NULL;
+    return v && v->pd == (void *)th ? v : NULL;
 }
 
 int thread_getattr(pthread_t th, pthread_attr_t *attr)

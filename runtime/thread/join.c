@@ -24,6 +24,8 @@ int thread_join(pthread_t th, void **result, uint64_t deadline)
 
     if (!v)
         return REAL(pthread_join)(th, result);
+    if (load_acquire(&v->life) == VT_FREE)
+        return EINVAL; /* detached, and gone: what libc answers while it still has the memory */
     if (deadline == 0 && !load_acquire(&v->done))
         return load_relaxed(&v->join) == 2 ? EINVAL : EBUSY;
     if (v == self)
@@ -59,6 +61,8 @@ int thread_detach(pthread_t th)
 
     if (!v)
         return REAL(pthread_detach)(th);
+    if (load_acquire(&v->life) == VT_FREE)
+        return EINVAL;
     if (!cas_acq_rel(&v->join, &free_, 2u))
         return free_ == 2 ? EINVAL : 0; /* being joined: glibc lets it pass */
     thread_unref(v);

@@ -21,7 +21,8 @@ void thread_defaults_changed(void);
 int thread_getattr(pthread_t th, pthread_attr_t *attr);
 int thread_setname(pthread_t th, const char *name);
 int thread_getname(pthread_t th, char *buf, size_t len);
-/* The vthread of a handle, or NULL. */
+/* The vthread of a handle; NULL: not one of ours.  Also for one that was detached and has ended (life is VT_FREE then): libc must
+ * never see its handle, it would wait for ever. */
 struct vthread *thread_of(pthread_t th);
 void thread_unref(struct vthread *v);
 
