@@ -34,6 +34,8 @@ int main(void)
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, old), 0);
         // It is waited for once, so it is being watched.
         pthread_t t = start(read_one, (void *)(long)old[0]);
+        for (int k = 0; k < 20; k++)
+            sched_yield(); // so that it mostly waits first; right either way
         CHECK_EQ(write(old[1], "a", 1), 1);
         CHECK_EQ((long)finish(t), 'a');
         pid_t child = i % 20 == 0 ? fork() : -1;
