@@ -155,10 +155,10 @@ void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter 
     n->ticket = ticket;
     n->shared = shared;
     lock(&d->lk);
-    if (unlikely(d->closing)) { /* the number is between two files: look again */
+    if (unlikely(d->closing || d->gen != n->gen)) {
         n->linked = false;
         unlock(&d->lk);
-        waiter_wake(w, ticket, W_WOKEN);
+        waiter_wake(w, ticket, n->gen & 1 ? W_WOKEN : W_CLOSED);
         return;
     }
     n->linked = true;
@@ -176,7 +176,7 @@ void fd_link_close(struct fdesc *d, struct fd_node *n, struct waiter *w, uint64_
     n->ticket = ticket;
     n->shared = true;
     lock(&d->lk);
-    n->linked = !d->closing;
+    n->linked = !d->closing && d->gen == n->gen;
     if (n->linked)
         list_add_tail(&d->closers, &n->link);
     unlock(&d->lk);
@@ -194,10 +194,10 @@ void fd_unlink(struct fdesc *d, struct fd_node *n)
     unlock(&d->lk);
 }
 
-enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline)
+enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint32_t gen, uint64_t deadline)
 {
     struct waiter *w = &vthr_self->w;
-    struct fd_node n;
+    struct fd_node n = { .gen = gen };
     enum wake_reason r;
 
     fd_link(d, dir, &n, w, waiter_prepare(w), false);
@@ -231,7 +231,6 @@ static void wake_all(struct list *waiters, enum wake_reason why)
 
 static void forget(struct fdesc *d)
 {
-    d->gen++;
     d->kind = FD_UNKNOWN;
     d->mode_epoch = d->timeo_epoch = 0;
     d->side[0].drained = d->side[1].drained = false;
@@ -275,6 +274,7 @@ void fd_close_begin(int fd)
             unlock(&p->lk);
     }
     d->closing++;
+    store_release(&d->gen, (d->gen | 1) + 2);
     forget(d);
     for (int i = 0; i < 2; i++) {
         if (d->side[i].armed)
@@ -299,8 +299,8 @@ void fd_close_end(int fd)
     if (!d || !load_relaxed(&d->closing) || not_our_table())
         return;
     lock(&d->lk);
-    if (d->closing)
-        d->closing--;
+    if (d->closing && --d->closing == 0)
+        store_release(&d->gen, d->gen & ~1u);
     unlock(&d->lk);
 }
 
@@ -434,6 +434,7 @@ void fdtab_reset_child(void)
             lock_init(&c[k].lk, RANK_FD);
             c[k].home = NULL;
             c[k].closing = 0;
+            c[k].gen &= ~1u;
             c[k].accepting = 0;
             list_init(&c[k].closers);
             forget(&c[k]);

@@ -26,6 +26,7 @@ struct fd_node { /* one waiter on one direction of one descriptor; on the waiter
     struct list link;
     struct waiter *w;
     uint64_t ticket;
+    uint32_t gen; /* of the descriptor, when its state was last looked at */
     bool linked;  /* protected by fdesc.lk */
     bool shared;  /* poll and friends: an event wakes all of these, and one of the others */
 };
@@ -41,7 +42,7 @@ struct fd_side {
 struct fdesc {
     struct vthr_lock lk;
     int fd;
-    uint32_t gen;
+    uint32_t gen;         /* see fd_gen; written under lk */
     uint32_t closing;     /* inside a close bracket */
     uint8_t kind;         /* enum fd_kind */
     uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
@@ -59,10 +60,18 @@ struct fdesc *fd_get(int fd);
 /* The entry if it exists. */
 struct fdesc *fd_peek(int fd);
 
-/* Parks the vthread (inside the runtime) until the direction may be ready.  W_WOKEN also means: try again. */
-enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint64_t deadline);
+/* The generation: what stands behind the number changed between two looks that differ.  Read it before the file is asked whether
+ * it is ready, and hand it to the wait that follows: a close in between ends the wait at once (W_CLOSED).  Odd: inside a close
+ * bracket, when nobody can say which file was asked; the wait ends with W_WOKEN, and a new look is due. */
+static inline uint32_t fd_gen(const struct fdesc *d)
+{
+    return load_acquire(&d->gen);
+}
 
-/* For waits on many descriptors: link n nodes, park by waiter_park, unlink. */
+/* Parks the vthread (inside the runtime) until the direction may be ready.  W_WOKEN also means: try again. */
+enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint32_t gen, uint64_t deadline);
+
+/* For waits on many descriptors: set gen in n nodes and look, link them, park by waiter_park, unlink. */
 void fd_link(struct fdesc *d, enum fd_dir dir, struct fd_node *n, struct waiter *w, uint64_t ticket, bool shared);
 /* Wakes when the descriptor is closed, without watching it. */
 void fd_link_close(struct fdesc *d, struct fd_node *n, struct waiter *w, uint64_t ticket);

@@ -8,10 +8,12 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/sys.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #define BASE 1024u
 #define MAX_HIDDEN 1024
+#define LATE_ROOM 128u /* numbers at the end of a small limit for descriptors made later */
 
 static int fds[MAX_HIDDEN];
 static unsigned n_fds;
@@ -64,6 +66,21 @@ void hidden_end(void)
             SYS1(SYS_close, fd);
         }
     set_limit(&old_limit);
+}
+
+int hidden_out_of_the_way(int fd)
+{
+    struct rlimit l;
+    unsigned floor = BASE;
+    long high;
+
+    if (SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &l) == 0 && l.rlim_cur <= BASE + LATE_ROOM)
+        floor = l.rlim_cur > 2 * LATE_ROOM ? (unsigned)l.rlim_cur - LATE_ROOM : (unsigned)l.rlim_cur / 2;
+    high = SYS3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, floor);
+    if (high < 0)
+        return fd;
+    SYS1(SYS_close, fd);
+    return (int)high;
 }
 
 void hidden_add(int fd)

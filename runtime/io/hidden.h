@@ -9,6 +9,9 @@ int hidden_begin(unsigned n);
 void hidden_end(void);
 /* Marks fd as the runtime's. */
 void hidden_add(int fd);
+/* Gives a descriptor of the runtime's own, made for a moment, a high number, if there is one: it must not stand where the
+ * program expects none (a number that it just closed) or its next one.  Returns the number. */
+int hidden_out_of_the_way(int fd);
 bool hidden_is(int fd);
 /* True if one lies in lo..hi; *first is the lowest. */
 bool hidden_in_range(unsigned lo, unsigned hi, unsigned *first);

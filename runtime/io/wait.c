@@ -11,7 +11,7 @@ static long park(struct vthread *v, struct io_wait *w)
     v->sig_eintr = 0;
     rt_enter(v);
     v->cancellable = 1;
-    r = fd_wait(w->d, w->dir, w->deadline);
+    r = fd_wait(w->d, w->dir, w->gen, w->deadline);
     v->cancellable = 0;
     rt_leave(v);
     switch (r) {
@@ -48,6 +48,8 @@ long io_wait_more(struct vthread *v, struct io_wait *w)
         ask(w);
     }
     r = park(v, w);
+    if (unlikely(w->gen & 1))
+        w->gen = fd_gen(w->d);
     if (r == 0 && v->sig_ran && !w->restartable) {
         v->sig_ran = 0;
         return -EINTR;

@@ -7,6 +7,7 @@ VTHR_BEGIN_DECLS
 /* The state of one blocking call. */
 struct io_wait {
     struct fdesc *d;
+    uint32_t gen; /* of the file that the call began with: the call is for no other */
     enum fd_dir dir;
     bool asked;        /* mode and timeout are known */
     bool restartable;  /* by SA_RESTART: not with a timeout set (signal(7)) */
@@ -16,6 +17,7 @@ struct io_wait {
 static inline void io_wait_init(struct io_wait *w, struct fdesc *d, enum fd_dir dir)
 {
     w->d = d;
+    w->gen = fd_gen(d);
     w->dir = dir;
     w->asked = false;
 }

@@ -27,6 +27,7 @@ struct Waiting {
 
     Waiting(int fd, enum fd_dir dir, bool shared = false) : d(fd_get(fd))
     {
+        n.gen = fd_gen(d);
         fd_link(d, dir, &n, &w, waiter_prepare(&w), shared);
     }
     ~Waiting() { fd_unlink(d, &n); }
@@ -233,7 +234,7 @@ TEST_F(Fdtab, EachUseOfANumberHasItsOwnGenerationAndEvents)
         close_(p[1]);
         ASSERT_EQ(pipe2(p, O_NONBLOCK), 0);
         ASSERT_EQ(p[0], number) << "the lowest free number";
-        EXPECT_EQ(fd_get(number)->gen, ++gen);
+        EXPECT_EQ(fd_get(number)->gen, gen += 2);
         Waiting b(number, FD_READ);
         poll();
         EXPECT_EQ(b.state(), W_PARKING);
@@ -422,8 +423,9 @@ TEST_F(Fdtab, WaitAgainstEventsAndClosesStress)
             for (unsigned i = 0; i < rounds; i++) {
                 struct fdesc *d = fd_get(number);
                 struct waiter w = {};
-                struct fd_node n;
+                struct fd_node n = {};
 
+                n.gen = fd_gen(d);
                 fd_link(d, FD_READ, &n, &w, waiter_prepare(&w), false);
                 reasons[waiter_park(&w, now_ns() + (i + t) % 40 * 1000, nullptr)]++;
                 lock(&d->lk); /* as fd_wait: whoever wakes us may still hold the node */
