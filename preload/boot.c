@@ -2,7 +2,6 @@
 #include "preload/hook.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
 
 /* Lets the kernel start libvthr.so itself. */
 __attribute__((section(".interp"), used)) static const char interp[] = "/lib64/ld-linux-x86-64.so.2";
@@ -26,8 +25,8 @@ __attribute__((noreturn, used, force_align_arg_pointer, visibility("default"))) 
 
     boot(); /* as the program itself, our constructors are left to the C start-up code that we lack */
     printf("libvthr %s, preload library for glibc: LD_PRELOAD=libvthr.so PROGRAM, or vthr PROGRAM\n", VTHR_VERSION);
-    printf("FSGSBASE: %s\n", getauxval(AT_HWCAP2) & 2 ? "yes" : "no (arch_prctl is used)");
     ok = vthr_activate();
+    printf("switching the thread pointer: %s\n", arch_tp_describe());
     printf("activation: %s\n", ok ? "ok" : "failed");
     if (ok) {
         ok = pthread_create(&th, NULL, touch, &back) == 0 && pthread_join(th, &got) == 0 && got == &back;

@@ -39,4 +39,15 @@ static inline long posix(long r)
         r_;                           \
     })
 
+/* A libc function that blocks all signals for a moment, as those do that start threads of libc's own: see carrier_pin. */
+#define PINNED(expr)              \
+    ({                            \
+        carrier_pin();            \
+        __typeof__(expr) p_ = (expr); \
+        int f_ = errno;           \
+        carrier_unpin();          \
+        errno = f_;               \
+        p_;                       \
+    })
+
 extern void __chk_fail(void) VTHR_NORETURN; /* libc: reports an overflow that _FORTIFY_SOURCE found */

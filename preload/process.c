@@ -11,7 +11,7 @@ __attribute__((used, visibility("hidden"))) long vthr_vfork_returned(long pid)
 
     if (v && pid == 0) {
         v->hooks_off = 1;
-        ksig_set_mask(v->sigmask);
+        thread_in_vfork_child(v);
     } else if (v) {
         v->hooks_off = 0;
     }

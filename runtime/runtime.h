@@ -1,5 +1,6 @@
 /* The façade: what preload/ may use of the runtime. */
 #pragma once
+#include "runtime/arch/context.h"
 #include "runtime/io/blocking.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/io/hidden.h"

@@ -31,6 +31,7 @@ import gdb.unwinder
 from gdb.FrameDecorator import FrameDecorator
 
 VERSION = 1
+MAX_REGS = 24
 SUPPORTED_SIZE = 276  # up to the first register
 LIVE = 1
 PARKING, PARKED = 1, 2
@@ -90,6 +91,11 @@ class Descriptor:
         for i in range(n_regs):
             name, offset, _ = struct.unpack_from('<8sHH', data, 264 + 12 * i)
             self.regs.append((text(name), offset))
+        # Beyond the list of registers, and only in libraries that have it: where a SIGSEGV is the library's own.
+        self.trap_lo = self.trap_size = 0
+        if size >= 264 + 12 * MAX_REGS + 16:
+            lo, length = struct.unpack_from('<QQ', data, 264 + 12 * MAX_REGS)
+            self.trap_lo, self.trap_size = (struct.unpack('<Q', read(p, 8))[0] for p in (lo, length))
         self.pc_name = 'rip' if any(name == 'rip' for name, _ in self.regs) else 'pc'
         self.pc_offset = dict(self.regs)[self.pc_name]
 
@@ -797,6 +803,29 @@ def parse_ids(arg):
     return ids
 
 
+class OwnFaults:
+    """Where the kernel lacks FSGSBASE the library mends thread pointers by a SIGSEGV (VTHR_FAST_SWITCH in the manual).
+    Those do not stop a program that gdb was attached to; the program's own still do, by a catchpoint with a condition."""
+
+    def __init__(self):
+        self.pids = set()
+
+    def quiet(self, _event=None):
+        inferior = gdb.selected_inferior()
+        if inferior.pid in self.pids or not inferior.pid:
+            return
+        try:
+            d = Descriptor()
+        except gdb.error:
+            return
+        self.pids.add(inferior.pid)
+        if d.trap_size:
+            gdb.execute('handle SIGSEGV nostop noprint pass', to_string=True)
+            gdb.execute('catch signal SIGSEGV', to_string=True)
+            gdb.execute('condition $bpnum (unsigned long) $_siginfo._sifields._sigfault.si_addr - %dul >= %dul'
+                        % (d.trap_lo, d.trap_size), to_string=True)
+
+
 # Loaded again (another program, an edited script): the new definitions take over.
 presenter = Presenter()
 frame_filter = PresentedFilter()
@@ -807,3 +836,7 @@ VthreadCommand()
 VthreadApply()
 VthreadFind()
 VthreadGenerateCoreFile()
+own_faults = OwnFaults()
+own_faults.quiet()
+gdb.events.stop.connect(own_faults.quiet)
+gdb.events.new_objfile.connect(own_faults.quiet)

@@ -9,6 +9,7 @@
  * the new thread's stack: both are "in the runtime" (vthread.in_rt), so our own handler does nothing there. */
 #pragma once
 #include "runtime/base/compiler.h"
+#include <signal.h>
 
 struct arch_ctx {
     void *sp;     /* stack pointer of the saved frame */
@@ -26,6 +27,39 @@ void arch_switch(struct arch_ctx *from, struct arch_ctx *to);
 /* Makes ctx so that the first switch to it calls fn(arg) on the stack that ends (exclusively) at `top`.
  * fn must not return. */
 void arch_ctx_make(struct arch_ctx *ctx, void *top, void *tp, void (*fn)(void *), void *arg);
+
+/* What the switch needs to know of an OS thread, where the kernel does not keep a thread pointer that a program sets itself
+ * (x86_64/tp.c has the protocol).  All of this does nothing elsewhere. */
+struct arch_thread {
+    uintptr_t tp;    /* thread pointer that belongs here now; written by arch_switch; 0: not begun */
+    uint32_t pinned; /* > 0: the kernel knows it too */
+    uint32_t pad;
+    uintptr_t trap;  /* what the kernel knows otherwise; 0: not in use */
+};
+/* Tries out whether the method works here; false: not, or not needed.  While it is in use SIGSEGV must never be blocked, and its
+ * handler is arch_fault_entry, which passes faults of the program's own to what arch_trap_chain was given. */
+bool arch_trap_init(void);
+void arch_trap_chain(void (*next)(int, siginfo_t *, void *));
+void arch_fault_entry(int sig, siginfo_t *info, void *ucontext) __attribute__((visibility("hidden")));
+bool arch_tp_traps(void);
+uint64_t arch_tp_trap_count(void);
+/* How this process sets the thread pointer, in words. */
+const char *arch_tp_describe(void);
+/* The region that traps lie in, for debuggers: both 0 where there is none. */
+extern uintptr_t arch_trap_lo __attribute__((visibility("hidden")));
+extern uintptr_t arch_trap_size __attribute__((visibility("hidden")));
+void arch_trap_reset_child(void);
+/* Before an OS thread is started, and after its end; callers serialise these two.  False: too many OS threads. */
+bool arch_thread_reserve(struct arch_thread *t);
+void arch_thread_release(struct arch_thread *t);
+/* On the OS thread itself: from here on it switches contexts. */
+void arch_thread_begin(struct arch_thread *t);
+/* Around code that blocks SIGSEGV on this OS thread.  Nests.  t == NULL: not one of ours. */
+void arch_tp_pin(struct arch_thread *t);
+void arch_tp_unpin(struct arch_thread *t);
+/* Tells the kernel the thread pointer in force: for children of fork and vfork. */
+void arch_tp_tell(uintptr_t tp);
+void arch_tp_init(bool fsgsbase);
 
 /* Finds out how this kernel lets us set the thread pointer.  0, or -ENOSYS with *why set. */
 int arch_init(const char **why);

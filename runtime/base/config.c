@@ -38,6 +38,8 @@ const struct vthr_setting vthr_settings[] = {
      "stacks of finished threads that are kept warm", FIELD(cache)},
     {"VTHR_SPARES", VTHR_SETTING_UINT, 0, 1024, TEXT(DEFAULT_SPARES),
      "idle spare OS threads that are kept", FIELD(spares)},
+    {"VTHR_FAST_SWITCH", VTHR_SETTING_BOOL, 0, 1, "on",
+     "where the kernel lacks FSGSBASE but the CPU has it: use it, and mend by SIGSEGV", FIELD(fast_switch)},
     {"VTHR_SCHED", VTHR_SETTING_SCHED, 0, 0, "fifo",
      "debugging: order in which ready threads run", FIELD(random)},
     {"VTHR_MIGRATE", VTHR_SETTING_BOOL, 0, 1, "off",
@@ -297,7 +299,7 @@ static unsigned count_cpus(void)
 int vthr_config_parse(char *const *envp, struct vthr_config *out, char *err, size_t errlen)
 {
     int result = 0;
-    *out = (struct vthr_config){.cache = DEFAULT_CACHE, .spares = DEFAULT_SPARES};
+    *out = (struct vthr_config){.fast_switch = true, .cache = DEFAULT_CACHE, .spares = DEFAULT_SPARES};
     if (errlen > 0)
         *err = '\0';
     for (; *envp; envp++) {

@@ -22,6 +22,7 @@ struct vthr_config {
     bool disable;      /* run natively */
     bool strict;       /* a bad setting or an unsupported system: exit 125 */
     bool migrate;      /* debug: every wake changes the carrier */
+    bool fast_switch;  /* see arch/x86_64/tp.c */
     bool stats;        /* print counters at exit */
     bool random;       /* debug: pick vthreads in random order, from seed */
     bool seed_picked;  /* no seed was given: the caller should print it */

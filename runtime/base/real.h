@@ -6,8 +6,10 @@
 #pragma once
 #include "runtime/base/atomic.h"
 #include "runtime/base/compiler.h"
+#include <aio.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -58,7 +60,8 @@
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr) X(gethostbyname_r) X(gethostbyaddr_r)              \
     X(gethostbyname2) X(gethostbyname2_r)                                                                              \
     X(dlopen) X(dlmopen) X(dlclose)                                                                                    \
-    X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)
+    X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)                                                        \
+    X(timer_create) X(mq_notify) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
 
 VTHR_BEGIN_DECLS
 /* setjmp.h names it by a redirection only. */

@@ -98,4 +98,6 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
     .n_regs = 0 ARCH_FRAME_REGS(REG_COUNT),
     .arch_switch = (const void *)arch_switch,
     .regs = { ARCH_FRAME_REGS(REG) },
+    .trap_lo = &arch_trap_lo,
+    .trap_size = &arch_trap_size,
 };

@@ -67,6 +67,10 @@ struct vthr_debug {
     uint16_t sp_dwarf, n_regs;
     const void *arch_switch;     /* what a parked vthread is in */
     struct vthr_debug_reg regs[VTHR_DEBUG_MAX_REGS];
+
+    /* Two uintptr_t: the region in which a SIGSEGV is the library's own and harmless (arch/x86_64/tp.c); a thread whose thread
+     * pointer lies in it gets its real one, ctx.tp of its carrier's `cur` or of the carrier, at its next access. */
+    const void *trap_lo, *trap_size;
 };
 
 VTHR_BEGIN_DECLS

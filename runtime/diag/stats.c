@@ -34,6 +34,8 @@ static void print(void)
     line("wakes", SUM(wakes));
     line("steals", SUM(steals));
     line("polls", SUM(polls));
+    if (arch_tp_traps())
+        line("thread pointers mended", arch_tp_trap_count());
     line("handoffs of blocked carriers", SUM(handoffs[HANDOFF_BLOCKED]));
     line("handoffs announced", SUM(handoffs[HANDOFF_ANNOUNCED]));
     line("handoffs of computing carriers", SUM(handoffs[HANDOFF_COMPUTING]));

@@ -17,6 +17,7 @@ long blocking_syscall(struct vthread *v, bool sure, bool restart, long nr, long 
         v->sig_eintr = v->sig_ran = 0;
         block_begin(v, sure);
         r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
+        arch_tp_mend();
         block_end(v);
         if (r != -EINTR)
             return r;

@@ -8,6 +8,7 @@
  * forces an EPOLL_CTL_ADD. */
 #include "runtime/io/poller.h"
 #include "runtime/io/hidden.h"
+#include "runtime/arch/context.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/base/sys.h"
@@ -75,6 +76,7 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
     struct poller_watch *w = (struct poller_watch *)io;
 
     (void)revents;
+    ((struct poller *)ev.userdata(loop))->fired++;
     if (!w->fn(w))
         ev.io_stop(loop, io);
 }
@@ -120,11 +122,13 @@ void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd,
     ev_init(io, on_io);
     ev_io_set(io, fd, write ? EV_WRITE : EV_READ);
     ev.io_start(p->loop, io);
+    p->changed = true;
 }
 
 void poller_watch_stop_locked(struct poller *p, struct poller_watch *w)
 {
     ev.io_stop(p->loop, (struct ev_io *)&w->ev);
+    p->changed = true;
 }
 
 void poller_forget_locked(struct poller *p, int fd)
@@ -234,10 +238,17 @@ void poller_abandon(struct poller *p)
     p->loop = NULL;
 }
 
+/* Lock held. */
+static void look(struct poller *p)
+{
+    p->changed = false;
+    ev.run(p->loop, EVRUN_NOWAIT);
+}
+
 void poller_poll(struct poller *p)
 {
     lock(&p->lk);
-    ev.run(p->loop, EVRUN_NOWAIT);
+    look(p);
     unlock(&p->lk);
 }
 
@@ -256,11 +267,36 @@ static void arm_timer(struct poller *p, uint64_t deadline)
     p->armed_at = deadline;
 }
 
+/* The sleep by a system call of our own, after which the thread pointer is mended before libc needs it (arch/x86_64/tp.c):
+ * libev's epoll descriptor is itself pollable.  Should libev have made another one, its own sleep is used.  Lock held. */
+static void wait_mending(struct poller *p, const uint32_t *still)
+{
+    struct pollfd on = { p->epfd, POLLIN, 0 };
+    uint32_t fired = p->fired;
+
+    if (p->changed)
+        look(p);
+    if (p->fired == fired && load_relaxed(still)) {
+        store_relaxed(&p->in_wait, 1u);
+        unlock(&p->lk);
+        SYS5(SYS_ppoll, &on, 1, NULL, NULL, 8);
+        arch_tp_mend();
+        lock(&p->lk);
+        store_relaxed(&p->in_wait, 0u);
+        if (on.revents & POLLNVAL)
+            p->epfd = -1;
+    }
+    look(p);
+}
+
 void poller_wait(struct poller *p, uint64_t deadline, const uint32_t *still)
 {
     lock(&p->lk);
     arm_timer(p, deadline);
-    ev.run(p->loop, load_relaxed(still) ? EVRUN_ONCE : EVRUN_NOWAIT);
+    if (arch_tp_traps() && p->epfd >= 0)
+        wait_mending(p, still);
+    else
+        ev.run(p->loop, load_relaxed(still) ? EVRUN_ONCE : EVRUN_NOWAIT);
     unlock(&p->lk);
 }
 

@@ -23,6 +23,8 @@ struct poller {
     int wakefd, tfd;   /* eventfd that ends a sleep; timerfd for the next deadline */
     struct poller_watch wake, timer;
     uint64_t armed_at; /* what tfd is set to; protected by lk */
+    bool changed;      /* watchers that libev has not told epoll yet; protected by lk */
+    uint32_t fired;    /* callbacks run; protected by lk */
     uint32_t in_wait;  /* the owner is inside epoll_wait: changes need a kick to be seen */
 };
 

@@ -42,8 +42,16 @@ static struct carrier *new_descriptor(void)
     unlock(&lk);
     if (!c)
         c = meta_alloc(sizeof *c);
-    if (c)
-        memset(c, 0, sizeof *c);
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof *c);
+    lock(&lk);
+    if (!arch_thread_reserve(&c->os)) {
+        c->next_spare = unused;
+        unused = c;
+        c = NULL;
+    }
+    unlock(&lk);
     return c;
 }
 
@@ -56,7 +64,37 @@ void carrier_main(void *arg)
     image_enter();
     c->tid = (int)SYS0(SYS_gettid);
     ksig_set_mask(KSIG_CARRIER_MASK);
+    if (!c->is_first)
+        arch_thread_begin(&c->os);
     sched_loop(c);
+}
+
+static struct carrier *own_carrier(void)
+{
+    struct vthread *v = vthr_self;
+
+    return v ? v->carrier : vthr_carrier;
+}
+
+void carrier_begin_first(struct vthread *main_v)
+{
+    arch_thread_begin(&main_v->carrier->os);
+}
+
+void carrier_pin(void)
+{
+    struct carrier *c;
+
+    if (arch_tp_traps() && (c = own_carrier()))
+        arch_tp_pin(&c->os);
+}
+
+void carrier_unpin(void)
+{
+    struct carrier *c;
+
+    if (arch_tp_traps() && (c = own_carrier()))
+        arch_tp_unpin(&c->os);
 }
 
 static void *thread_main(void *arg)
@@ -89,6 +127,7 @@ static struct carrier *start_carrier(void)
     r = native_start(thread_main, c, CARRIER_STACK);
     lock(&lk);
     if (r) {
+        arch_thread_release(&c->os);
         c->next_spare = unused;
         unused = c;
     } else {
@@ -131,7 +170,9 @@ void carrier_assign(struct carrier *c, struct proc *p)
 static void end_os_thread(struct carrier *c)
 {
     vthr_carrier = NULL; /* what libc still does on this thread is a native thread's */
+    arch_tp_pin(&c->os);
     lock(&lk);
+    arch_thread_release(&c->os);
     c->next_spare = unused;
     unused = c;
     n_carriers--;
@@ -159,6 +200,7 @@ void carrier_wait_spare(struct carrier *c)
         end_os_thread(c);
     while (!load_acquire(&c->assigned))
         sys_futex_wait(&c->assigned, 0, NO_DEADLINE);
+    arch_tp_mend();
     store_relaxed(&c->assigned, 0u);
     c->proc = c->given;
 }

@@ -2,6 +2,7 @@
 #include "runtime/base/ksig.h"
 #include "runtime/base/real.h"
 #include "runtime/mem/image.h"
+#include "runtime/sched/sched.h"
 
 struct start {
     void *(*fn)(void *);
@@ -30,9 +31,11 @@ int native_start(void *(*fn)(void *), void *arg, size_t stack)
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, stack + ((vthr_image.tls_below + vthr_image.pd_size + 4095) & ~(size_t)4095));
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    carrier_pin();
     old = ksig_set_mask(~0ull);
     r = REAL(pthread_create)(&th, &attr, run, &s);
     ksig_set_mask(old);
+    carrier_unpin();
     pthread_attr_destroy(&attr);
     while (!r && !load_acquire(&s.taken))
         sys_futex_wait(&s.taken, 0, NO_DEADLINE);

@@ -54,6 +54,7 @@ struct carrier {
     struct proc *given;     /* by carrier_assign, before `assigned` */
     struct vthread *cur;    /* mounted vthread */
     struct vthread *prev;   /* who just switched away, to be dealt with */
+    struct arch_thread os;  /* for the switch */
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
     void *altstack;         /* ss_sp of the alternate signal stack in force on this OS thread */
@@ -179,6 +180,12 @@ void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
 void carrier_wait_spare(struct carrier *c);             /* returns with c->proc set, or exits the OS thread */
 unsigned carrier_count(void);
+/* The process's first OS thread has switched nothing yet: see arch_thread_begin. */
+void carrier_begin_first(struct vthread *main_v);
+/* Around libc functions that block all signals on the calling OS thread for a while (they make processes or threads of their
+ * own).  No park in between.  Any thread. */
+void carrier_pin(void);
+void carrier_unpin(void);
 void carrier_reset_child(void);
 void sched_loop(struct carrier *c) VTHR_NORETURN;
 

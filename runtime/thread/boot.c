@@ -59,7 +59,11 @@ static int activate(const char **why)
     int r;
 
     vthr_real_resolve_all();
-    if ((r = arch_init(why)) || (r = image_init(why)) || (r = sched_init(vthr_config.carriers, why)))
+    if ((r = arch_init(why)) || (r = image_init(why)))
+        return r;
+    if (vthr_config.fast_switch)
+        arch_trap_init();
+    if ((r = sched_init(vthr_config.carriers, why)))
         return r;
     adopt_main();
     image_unregister_rseq();
@@ -72,6 +76,7 @@ static int activate(const char **why)
         vthr_self = NULL;
         return r;
     }
+    carrier_begin_first(&vthr_main);
     if (vthr_config.random && vthr_config.seed_picked) {
         char num[24];
 

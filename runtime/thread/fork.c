@@ -28,12 +28,23 @@ static int mark_gone(struct vthread *v, void *self)
     return 0;
 }
 
+/* libc's fork blocks all signals: last thing before it. */
+static void at_prepare(void)
+{
+    carrier_pin();
+}
+static void at_parent(void)
+{
+    carrier_unpin();
+}
+
 static void at_child(void)
 {
     struct vthread *v = vthr_self;
 
     if (!vthr_active)
         return;
+    arch_trap_reset_child(); /* it is pinned, and stays so */
     vthread_each(mark_gone, v);
     slab_reset_child();
     shell_reset_child();
@@ -50,17 +61,29 @@ static void at_child(void)
 
 void fork_install(void)
 {
-    pthread_atfork(NULL, NULL, at_child);
+    pthread_atfork(at_prepare, at_parent, at_child);
 }
 
 uint64_t spawn_begin(void)
 {
     struct vthread *v = vthr_self;
 
-    return v && !v->hooks_off ? ksig_set_mask(v->sigmask) : 0;
+    if (!v || v->hooks_off)
+        return 0;
+    carrier_pin(); /* the mask may have SIGSEGV in it */
+    return ksig_set_mask(v->sigmask);
 }
 void spawn_end(uint64_t mask)
 {
-    if (vthr_self && !vthr_self->hooks_off)
-        ksig_set_mask(mask);
+    if (!vthr_self || vthr_self->hooks_off)
+        return;
+    ksig_set_mask(mask);
+    carrier_unpin();
+}
+
+void thread_in_vfork_child(struct vthread *v)
+{
+    if (arch_tp_traps())
+        arch_tp_tell((uintptr_t)v->pd);
+    ksig_set_mask(v->sigmask);
 }

@@ -2,6 +2,7 @@
  * together. */
 #include "runtime/base/lock.h"
 #include "runtime/base/real.h"
+#include "runtime/arch/context.h"
 #include "runtime/thread/signal_parts.h"
 #include <errno.h>
 #include <string.h>
@@ -11,6 +12,12 @@
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_SIGNAL);
 static struct sigaction acts[NSIG_];
 
+/* The kernel has a handler of ours for it. */
+static bool is_ours(int sig, const struct sigaction *a)
+{
+    return (sig_is_handler(a) && !(SIGBIT(sig) & SIG_UNMASKABLE)) || (sig == SIGSEGV && arch_tp_traps());
+}
+
 static int install(int sig, const struct sigaction *a)
 {
     struct sigaction k = *a;
@@ -19,6 +26,11 @@ static int install(int sig, const struct sigaction *a)
         k.sa_sigaction = sig_trampoline;
         k.sa_flags = SA_SIGINFO | SA_RESTART | (a->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
         sigfillset(&k.sa_mask);
+    } else if (is_ours(sig, a)) {
+        /* The masks are virtual: whether it is blocked is seen by sig_on_fault. */
+        k.sa_sigaction = sig == SIGSEGV && arch_tp_traps() ? arch_fault_entry : sig_on_fault;
+        k.sa_flags = SA_SIGINFO | SA_NODEFER | (a->sa_flags & (SA_ONSTACK | SA_RESTART));
+        sigemptyset(&k.sa_mask);
     }
     return REAL(sigaction)(sig, &k, NULL) ? -errno : 0;
 }
@@ -66,16 +78,17 @@ void sig_actions_take_over(void)
         memset(&acts[sig], 0, sizeof acts[sig]);
         if (sig == SIG_NUDGE || sig == SIG_SETXID || REAL(sigaction)(sig, NULL, &acts[sig]))
             continue;
-        if (sig_is_virtual(sig) && sig_is_handler(&acts[sig]))
+        if (is_ours(sig, &acts[sig]))
             install(sig, &acts[sig]);
     }
+    arch_trap_chain(sig_on_fault);
 }
 
 void sig_actions_give_back(void)
 {
     lock_init(&lk, RANK_SIGNAL);
     for (int sig = 1; sig < NSIG_; sig++)
-        if (sig_is_virtual(sig) && sig_is_handler(&acts[sig]))
+        if (sig_is_handler(&acts[sig]) || sig == SIGSEGV)
             REAL(sigaction)(sig, &acts[sig], NULL);
 }
 

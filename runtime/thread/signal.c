@@ -149,7 +149,7 @@ static void default_action(int sig)
 static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struct sigaction *a, void *uc)
 {
     ucontext_t made;
-    uint64_t old = v->sigmask;
+    uint64_t old = v->sigmask, kernel;
     int saved = errno;
 
     v->sigmask |= set_bits(&a->sa_mask) | (a->sa_flags & SA_NODEFER ? 0 : SIGBIT(sig));
@@ -160,8 +160,11 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
             getcontext(&made);
             uc = &made;
         }
+        /* The handler sees the vthread's mask; the OS thread goes back to its own. */
+        memcpy(&kernel, &((ucontext_t *)uc)->uc_sigmask, 8);
         memcpy(&((ucontext_t *)uc)->uc_sigmask, &old, 8);
         a->sa_sigaction(sig, info, uc);
+        memcpy(&((ucontext_t *)uc)->uc_sigmask, &kernel, 8);
     } else {
         a->sa_handler(sig);
     }
@@ -178,6 +181,29 @@ static void deliver(struct vthread *v, int sig, siginfo_t *info, void *uc)
         run_handler(v, sig, info, &a, uc);
     else if (a.sa_handler == SIG_DFL)
         default_action(sig);
+}
+
+/* As the kernel would have delivered it: to the handler, which counts as blocking it; by default the process ends at the
+ * faulting instruction, or by a signal again if somebody sent it. */
+void sig_on_fault(int sig, siginfo_t *info, void *uc)
+{
+    struct vthread *v = vthr_self;
+    struct sigaction a = sig_action_for_delivery(sig);
+    bool sent = info->si_code <= 0, blocked = v && (v->sigmask & SIGBIT(sig));
+    struct kernel_sigaction dfl = { 0 };
+
+    if (sig_is_handler(&a) && !blocked) {
+        if (v)
+            run_handler(v, sig, info, &a, uc);
+        else if (a.sa_flags & SA_SIGINFO)
+            a.sa_sigaction(sig, info, uc);
+        else
+            a.sa_handler(sig);
+    } else if (!sent) {
+        SYS4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
+    } else if (a.sa_handler == SIG_DFL) {
+        default_action(sig);
+    }
 }
 
 void sig_deliver_all(struct vthread *v, void *uc)

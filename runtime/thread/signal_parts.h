@@ -21,6 +21,8 @@ static inline bool sig_is_handler(const struct sigaction *a)
 int sig_post(struct vthread *v, int sig, const siginfo_t *info); /* 0 or -EAGAIN */
 int sig_take(struct vthread *v, uint64_t set, siginfo_t *info);  /* the oldest of the lowest, or 0 */
 void sig_deliver_all(struct vthread *v, void *ucontext);
+/* A fault of the program's own: the kernel delivers those signals to the code that caused them. */
+void sig_on_fault(int sig, siginfo_t *info, void *ucontext);
 void sig_on_nudge(int sig, siginfo_t *info, void *ucontext);
 void sig_items_reset_child(void);
 

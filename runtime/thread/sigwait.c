@@ -48,6 +48,7 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         v->sig_ran = 0;
         block_begin(v, true);
         r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
+        arch_tp_mend();
         block_end(v);
         if (r != -EINTR)
             return (int)r;

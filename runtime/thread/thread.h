@@ -35,4 +35,6 @@ void fork_install(void);
 /* Runs around calls that make a process or replace this one: the kernel's signal mask becomes the vthread's own. */
 uint64_t spawn_begin(void);
 void spawn_end(uint64_t kernel_mask);
+/* The calling OS thread is a child of vfork in our memory: its mask becomes the vthread's own. */
+void thread_in_vfork_child(struct vthread *v);
 VTHR_END_DECLS

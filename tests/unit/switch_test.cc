@@ -54,7 +54,7 @@ switch_with:
         .size   switch_with, .-switch_with
 )");
 /* switch.S: how the thread pointer is set. */
-extern "C" unsigned char arch_have_fsgsbase;
+/* syscall.h: arch_tp_way. */
 
 namespace {
 
@@ -111,9 +111,9 @@ struct Switch : testing::TestWithParam<bool> {
         const char *why = nullptr;
 
         ASSERT_EQ(arch_init(&why), 0) << why;
-        if (GetParam() && !arch_have_fsgsbase)
+        if (GetParam() && arch_tp_way != 1)
             GTEST_SKIP() << "no wrfsbase here";
-        arch_have_fsgsbase = GetParam();
+        arch_tp_way = GetParam();
     }
     void TearDown() override
     {

@@ -16,15 +16,13 @@
 
 extern void arch_entry(void) __attribute__((visibility("hidden")));
 extern void arch_jmp_landing(void) __attribute__((visibility("hidden")));
-/* Read by switch.S. */
-__attribute__((visibility("hidden"))) unsigned char arch_have_fsgsbase;
 __attribute__((visibility("hidden"))) void (*arch_jmp_target)(void);
 
 int arch_init(const char **why)
 {
     unsigned long features = 0;
 
-    arch_have_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+    arch_tp_init((getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0);
     /* A shadow stack would have to be switched too; ours would fault at the first return. */
     if (arch_syscall6(SYS_arch_prctl, ARCH_SHSTK_STATUS_, (long)&features, 0, 0, 0, 0) == 0 && (features & 1)) {
         *why = "shadow stacks (CET) are enabled: run with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off";

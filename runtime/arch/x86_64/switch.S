@@ -36,8 +36,8 @@ arch_switch:
         movq    %rsp, (%rdi)
         movq    8(%rsi), %rax
         movq    (%rsi), %rsp
-        cmpb    $0, arch_have_fsgsbase(%rip)
-        je      .Lslow_tp
+        cmpb    $1, arch_tp_way(%rip)
+        jne     .Lother_tp
         wrfsbase %rax
 .Ltp_set:
         cmpq    (%rsp), %rdx
@@ -82,6 +82,13 @@ arch_switch_rare:
         ldmxcsr (%rsp)
         fldcw   4(%rsp)
         jmp     .Lcontrol_set
+.Lother_tp:                             /* see tp.c */
+        jb      .Lslow_tp
+        movq    %rax, %gs:0             /* first: a trap between the two sets the base to this */
+        cmpl    $0, %gs:8
+        jne     .Lslow_tp
+        wrfsbase %rax
+        jmp     .Ltp_set
 .Lslow_tp:                              /* arch_prctl(ARCH_SET_FS, tp) */
         movq    %rdx, %r8
         movq    %rax, %rsi
