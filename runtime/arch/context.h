@@ -39,6 +39,8 @@ struct arch_thread {
 /* Tries out whether the method works here; false: not, or not needed.  While it is in use SIGSEGV must never be blocked, and its
  * handler is arch_fault_entry, which passes faults of the program's own to what arch_trap_chain was given. */
 bool arch_trap_init(void);
+/* Makes libc's pthread_create leave SIGSEGV unblocked (x86_64/sigall.c).  False: it was not recognised. */
+bool arch_unblock_fault(void *pthread_create);
 void arch_trap_chain(void (*next)(int, siginfo_t *, void *));
 void arch_fault_entry(int sig, siginfo_t *info, void *ucontext) __attribute__((visibility("hidden")));
 bool arch_tp_traps(void);
@@ -48,7 +50,7 @@ const char *arch_tp_describe(void);
 /* The region that traps lie in, for debuggers: both 0 where there is none. */
 extern uintptr_t arch_trap_lo __attribute__((visibility("hidden")));
 extern uintptr_t arch_trap_size __attribute__((visibility("hidden")));
-void arch_trap_reset_child(void);
+void arch_trap_off(void);
 /* Before an OS thread is started, and after its end; callers serialise these two.  False: too many OS threads. */
 bool arch_thread_reserve(struct arch_thread *t);
 void arch_thread_release(struct arch_thread *t);

@@ -61,8 +61,8 @@ static int activate(const char **why)
     vthr_real_resolve_all();
     if ((r = arch_init(why)) || (r = image_init(why)))
         return r;
-    if (vthr_config.fast_switch)
-        arch_trap_init();
+    if (vthr_config.fast_switch && arch_trap_init() && !arch_unblock_fault((void *)REAL(pthread_create)))
+        arch_trap_off(); /* the slow way is the safe one */
     if ((r = sched_init(vthr_config.carriers, why)))
         return r;
     adopt_main();

@@ -44,7 +44,7 @@ static void at_child(void)
 
     if (!vthr_active)
         return;
-    arch_trap_reset_child(); /* it is pinned, and stays so */
+    arch_trap_off(); /* it is pinned, and stays so */
     vthread_each(mark_gone, v);
     slab_reset_child();
     shell_reset_child();

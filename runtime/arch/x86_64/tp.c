@@ -15,7 +15,8 @@
  *
  * What must hold: SIGSEGV is never blocked while a carrier has its trap armed, or the kernel kills the process.  Signal masks of
  * vthreads are virtual; libc functions that block all signals for a while are bracketed by pins (sched/carrier.c), which
- * tell the kernel the real base; while pinned, arch_switch uses the system call.  fork and vfork children start with the
+ * tell the kernel the real base; while pinned, arch_switch uses the system call.  pthread_create is also made to leave
+ * SIGSEGV alone, for those who reach it past us (sigall.c).  fork and vfork children start with the
  * real base.
  *
  * Whether it works is tried out once (arch_trap_init), not deduced.  Not under a debugger, which would stop at every trap. */
@@ -153,7 +154,7 @@ void arch_trap_chain(void (*next)(int, siginfo_t *, void *))
     arch_fault_next = next;
 }
 
-void arch_trap_reset_child(void)
+void arch_trap_off(void)
 {
     possible = false;
     if (arch_tp_way == TP_TRAP)
