@@ -1,7 +1,25 @@
-/* epoll_wait: the program's epoll descriptor is itself pollable, so the vthread parks on it. */
+/* epoll_wait: the program's epoll descriptor is itself pollable, so the vthread parks on it; event loops block (loop.c). */
+#include "runtime/io/blocking.h"
+#include "runtime/io/loop.h"
 #include "runtime/io/pollset.h"
 #include "runtime/thread/cancel.h"
 #include <errno.h>
+#include <limits.h>
+
+static long block(struct vthread *v, int epfd, struct epoll_event *ev, int max, uint64_t deadline)
+{
+    uint64_t now = deadline == NO_DEADLINE ? 0 : now_ns(), left = deadline > now ? deadline - now : 0;
+    struct timespec ts = { (time_t)(left / NSEC_PER_SEC), (long)(left % NSEC_PER_SEC) };
+    long r = BLOCKING(v, true, false, SYS_epoll_pwait2, epfd, ev, max, deadline == NO_DEADLINE ? NULL : &ts, NULL, 8);
+
+    if (r == -ENOSYS) { /* Linux 5.11; whole milliseconds, never early */
+        uint64_t ms = (left + 999999) / 1000000;
+        int timeout = deadline == NO_DEADLINE ? -1 : ms > INT_MAX ? INT_MAX : (int)ms;
+
+        r = BLOCKING(v, true, false, SYS_epoll_pwait, epfd, ev, max, timeout, NULL, 8);
+    }
+    return r;
+}
 
 long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max, int timeout_ms, const uint64_t *mask)
 {
@@ -19,6 +37,10 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
 
         if (v->sig_ran || cancel_pending(v)) {
             r = -EINTR;
+            break;
+        }
+        if (deadline != 0 && loop_blocks(v)) {
+            r = block(v, epfd, ev, max, deadline);
             break;
         }
         pollset_note(&p, 1, nodes);

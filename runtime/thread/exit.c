@@ -5,6 +5,7 @@
  * may free the stack.  The last live vthread to end ends the process with status 0. */
 #include "runtime/thread/exit.h"
 #include "runtime/base/real.h"
+#include "runtime/io/loop.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
@@ -95,6 +96,7 @@ void thread_exit(void *result)
         exit(0);
     }
     v->in_rt++;
+    loop_forget(v);
     signal_mask_unref(v->sigmask);
     v->sigmask = ~0ull;
     v->in_rt--;

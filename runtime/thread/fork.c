@@ -13,6 +13,7 @@
  * (vthread.hooks_off), so the parent's tables stay as they are. */
 #include "runtime/base/real.h"
 #include "runtime/io/fdtab.h"
+#include "runtime/io/loop.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/lot.h"
@@ -51,8 +52,11 @@ static void at_child(void)
     image_reset_child();
     lot_reset_child();
     fdtab_reset_child();
+    loop_reset_child();
     sched_reset_child();
     signal_reset_child(v);
+    if (v)
+        v->loop_credit = 0;
     vthr_main.life = VT_FREE;
     vthr_main.pd = NULL;
     vthr_self = NULL;
