@@ -29,7 +29,7 @@ arch_fault_entry:
         /* Mended already, by a handler that ran between the fault and this: nothing is left to do.  Again and again: it is no trap,
          * but a wild pointer of the program's. */
 2:      incl    arch_trap_idle(%rip)
-        cmpl    $10000, arch_trap_idle(%rip)
+        cmpl    $1000, arch_trap_idle(%rip)
         ja      3f
         ret
 3:      jmpq    *arch_fault_next(%rip)
