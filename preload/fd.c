@@ -1,21 +1,12 @@
 /* Calls that end, duplicate or change descriptors. */
 #include "preload/hook.h"
 #include <stdarg.h>
-#include <stdio.h>
-
-/* False where the runtime has no say: not active, its own calls, a vfork child. */
-static bool tracked(void)
-{
-    struct vthread *v = vthr_self;
-
-    return vthr_active && !(v && (v->in_rt || v->hooks_off));
-}
 
 HOOK int close(int fd)
 {
     int r;
 
-    if (!tracked())
+    if (!fd_tracked())
         return REAL(close)(fd);
     if (hidden_is(fd))
         return (int)posix(-EBADF); /* as for any number that the program did not open */
@@ -32,7 +23,7 @@ HOOK int dup2(int from, int to)
 {
     int r;
 
-    if (from == to || !tracked())
+    if (from == to || !fd_tracked())
         return REAL(dup2)(from, to);
     if (hidden_is(from) || hidden_is(to))
         return (int)posix(-EBADF);
@@ -45,7 +36,7 @@ HOOK int dup3(int from, int to, int flags)
 {
     int r;
 
-    if (from == to || !tracked())
+    if (from == to || !fd_tracked())
         return REAL(dup3)(from, to, flags);
     if (hidden_is(from) || hidden_is(to))
         return (int)posix(-EBADF);
@@ -80,7 +71,7 @@ HOOK int close_range(unsigned lo, unsigned hi, int flags)
 {
     int r;
 
-    if (flags || lo > hi || !tracked())
+    if (flags || lo > hi || !fd_tracked())
         return REAL(close_range)(lo, hi, flags);
     fd_close_range_begin(lo, hi);
     r = close_visible(lo, hi, 0);
@@ -89,24 +80,11 @@ HOOK int close_range(unsigned lo, unsigned hi, int flags)
 }
 HOOK void closefrom(int lo)
 {
-    if (lo < 0 || !tracked())
+    if (lo < 0 || !fd_tracked())
         REAL(closefrom)(lo);
     else
         close_range((unsigned)lo, ~0u, 0);
 }
-HOOK int fclose(FILE *f)
-{
-    struct vthread *v = vthr_parkable();
-    int fd = v && f ? fileno(f) : -1, r;
-
-    if (fd < 0)
-        return REAL(fclose)(f);
-    fd_close_begin(fd);
-    r = ANNOUNCED(v, false, REAL(fclose)(f)); /* it may have to write */
-    fd_close_end(fd);
-    return r;
-}
-
 /* One argument at most, as wide as a register: passing it on unread is safe on the ABIs we support. */
 HOOK int fcntl(int fd, int cmd, ...)
 {

@@ -137,19 +137,6 @@ HOOK FILE *popen(const char *cmd, const char *mode)
         fd_fresh(fileno(f));
     return f;
 }
-HOOK int pclose(FILE *f)
-{
-    struct vthread *v = vthr_parkable();
-    int fd, r;
-
-    if (!v)
-        return REAL(pclose)(f);
-    fd = fileno(f);
-    fd_close_begin(fd);
-    r = ANNOUNCED(v, true, REAL(pclose)(f));
-    fd_close_end(fd);
-    return r;
-}
 
 HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *ru)
 {

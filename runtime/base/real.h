@@ -48,7 +48,7 @@
     X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)                                           \
     X(read) X(write) X(readv) X(writev) X(pread) X(pwrite) X(pread64) X(pwrite64) X(preadv) X(pwritev)                 \
     X(preadv64) X(pwritev64) X(recv) X(recvfrom) X(recvmsg) X(send) X(sendto) X(sendmsg)                               \
-    X(accept) X(accept4) X(connect) X(close) X(dup) X(dup2) X(dup3) X(close_range) X(closefrom) X(fclose)              \
+    X(accept) X(accept4) X(connect) X(close) X(dup) X(dup2) X(dup3) X(close_range) X(closefrom) X(fclose) X(fopen) X(fopen64) X(freopen) X(freopen64)             \
     X(shutdown) X(socket) X(socketpair) X(setsockopt) X(fcntl) X(fcntl64) X(ioctl)                                                 \
     X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait)                                                 \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(sched_yield) X(gettid) X(syscall)                             \

@@ -9,7 +9,7 @@
 #pragma once
 #include "runtime/base/list.h"
 #include "runtime/io/poller.h"
-#include "runtime/sched/waiter.h"
+#include "runtime/sched/vthread.h"
 
 enum fd_dir { FD_READ = 0, FD_WRITE = 1 };
 
@@ -97,6 +97,15 @@ void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from);
 enum fd_kind fd_learn_kind(struct fdesc *d);
 bool fd_is_blocking(struct fdesc *d); /* asks the kernel */
 uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir);
+
+/* The table has a say in what the caller does to descriptors: not before activation, nor in the runtime's own calls, nor in a
+ * vfork child. */
+static inline bool fd_tracked(void)
+{
+    struct vthread *v = vthr_self;
+
+    return vthr_active && !(v && (v->in_rt || v->hooks_off));
+}
 
 void fdtab_reset_child(void); /* no vthread waits for anything, no watcher is armed */
 VTHR_END_DECLS

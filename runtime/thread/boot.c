@@ -8,7 +8,7 @@
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/diag/stats.h"
-#include "runtime/io/fdtab.h"
+#include "runtime/io/stdio.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
@@ -83,6 +83,7 @@ static int activate(const char **why)
         vthr_say("VTHR_SCHED: random seed ", vthr_utoa(vthr_config.seed, num), NULL);
     }
     stats_at_exit();
+    stdio_install();
     store_release(&vthr_active, 1);
     return 0;
 }
