@@ -1,32 +1,35 @@
 /* See real.h. */
 #include "runtime/base/real.h"
 #include "runtime/base/panic.h"
+#include "runtime/base/symbol.h"
+#include <stddef.h>
 
 struct vthr_real vthr_real;
 
-static const char *const names[] = {
+/* Names and where each begins: no pointers, which would have to be relocated whenever a program starts. */
+static const struct names {
+#define X(name) char name[sizeof #name];
+    VTHR_REAL_LIST(X)
+#undef X
+} names = {
 #define X(name) #name,
     VTHR_REAL_LIST(X)
 #undef X
 };
-
-
-/* A lookup that finds ourselves would recurse for ever. */
-static bool is_ours(const void *p)
-{
-    Dl_info here, there;
-
-    return dladdr((const void *)(uintptr_t)&vthr_real_resolve, &here) && dladdr(p, &there) &&
-           here.dli_fbase == there.dli_fbase;
-}
+static const uint16_t name_at[] = {
+#define X(name) offsetof(struct names, name),
+    VTHR_REAL_LIST(X)
+#undef X
+};
 
 void *vthr_real_resolve(enum vthr_real_index i)
 {
     void **slot = (void **)&vthr_real + i;
-    void *p = dlsym(RTLD_NEXT, names[i]);
+    const char *name = (const char *)&names + name_at[i];
+    void *p = symbol_next(name);
 
-    if (!p || is_ours(p)) {
-        vthr_say(names[i], ": not found in libc: unsupported libc", NULL);
+    if (!p) {
+        vthr_say(name, ": not found in libc: unsupported libc", NULL);
         vthr_panic("missing libc function");
     }
     store_relaxed(slot, p);
@@ -35,17 +38,11 @@ void *vthr_real_resolve(enum vthr_real_index i)
 
 void vthr_real_resolve_all(void)
 {
-    for (int i = 0; i < REAL_COUNT; i++)
-        if (!((void **)&vthr_real)[i]) {
-            /* A name that an older libc lacks is missed only by a program that calls it. */
-            void *p = dlsym(RTLD_NEXT, names[i]);
-
-            if (p && !is_ours(p))
-                store_relaxed((void **)&vthr_real + i, p);
-        }
+    /* A name that an older libc lacks is missed only by a program that calls it. */
+    symbols_next((const char *)&names, name_at, (void **)&vthr_real, REAL_COUNT);
 }
 
 void *vthr_real_symbol(const char *name)
 {
-    return dlsym(RTLD_NEXT, name);
+    return symbol_next(name);
 }

@@ -1,8 +1,7 @@
-/* The real libc calls behind the names that preload/ replaces.  The only user of dlsym.
+/* The real libc calls behind the names that preload/ replaces.
  *
  * REAL(read)(fd, buf, n) calls the next definition of read after this library.  Each name is looked up at its first
- * use (a process that makes no thread pays for no other), and all at once at activation, because dlsym is not
- * async-signal-safe.  A result that lies in this library is refused. */
+ * use (a process that makes no thread pays for no other), and all at once at activation; how: symbol.c. */
 #pragma once
 #include "runtime/base/atomic.h"
 #include "runtime/base/compiler.h"
