@@ -4,11 +4,9 @@
 /* Called by the assembly: the function to jump to. */
 __attribute__((used, visibility("hidden"))) void *vthr_real_dlopen(void)
 {
-    image_modules_changed();
     return (void *)REAL(dlopen);
 }
 __attribute__((used, visibility("hidden"))) void *vthr_real_dlmopen(void)
 {
-    image_modules_changed();
     return (void *)REAL(dlmopen);
 }

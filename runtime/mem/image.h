@@ -16,12 +16,11 @@ extern struct image_facts vthr_image;
  * message; nothing stays changed then. */
 int image_init(const char **why);
 
-/* Builds an image around thread pointer `tp`: [tp - tls_below, tp + pd_size) must be zeroed memory.  0 or -ENOMEM. */
+/* Builds an image around thread pointer `tp`: [tp - tls_below, tp + pd_size) must be zeroed memory, and must stay mapped as long
+ * as the process lives, whatever is returned: libc knows of it from now on.  0 or -ENOMEM. */
 int image_create(void *tp, uint32_t tid);
 /* Makes a used image as good as new, but for libc's own TLS (malloc's tcache, resolver), which stays warm. */
 void image_reset(void *tp, uint32_t tid);
-/* A library may have come or gone: the TLS template is made anew before the next use. */
-void image_modules_changed(void);
 
 /* errno, ctype tables and resolver pointer of the running image: call once on its own stack, first thing. */
 void image_enter(void);
@@ -50,5 +49,7 @@ static inline uint32_t *image_tid(const void *tp)
 }
 /* The main thread's OS thread will run others: take its kernel rseq registration away from its image. */
 void image_unregister_rseq(void);
+/* The calling thread is an OS thread of its own: debuggers are to see it. */
+void image_is_native(void);
 void image_reset_child(void);
 VTHR_END_DECLS

@@ -14,6 +14,7 @@ static void *run(void *p)
 {
     struct start s = *(struct start *)p;
 
+    image_is_native();
     ksig_set_mask(~0ull); /* pthread_create unblocks SIGCANCEL (32) in every new thread */
     store_release(&((struct start *)p)->taken, 1u);
     sys_futex_wake(&((struct start *)p)->taken, 1);

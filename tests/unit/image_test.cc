@@ -248,21 +248,6 @@ TEST_F(Image, ImagesAreApart)
     EXPECT_EQ(seen.tp, a.tp);
 }
 
-TEST_F(Image, ModulesChangedKeepsNewAndUsedImagesRight)
-{
-    Imaged old;
-
-    old.run(soil);
-    image_modules_changed();
-    Imaged image;
-    image.run(look);
-    expect_fresh(image);
-    image_modules_changed();
-    image_reset(old.tp, TID);
-    old.run(look);
-    expect_fresh(old);
-}
-
 TEST_F(Image, CancellationWord)
 {
     Imaged image;
