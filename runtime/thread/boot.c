@@ -19,6 +19,7 @@
 #include <string.h>
 
 static struct vthr_lock boot_lk = VTHR_LOCK_INIT(RANK_BOOT);
+static bool booted;
 static bool native; /* a step failed, or VTHR_DISABLE */
 static bool native_for_good;
 
@@ -26,6 +27,9 @@ void vthr_boot(void)
 {
     char err[256];
 
+    if (booted)
+        return;
+    booted = true;
     if (vthr_config_parse(environ, &vthr_config, err, sizeof err)) {
         vthr_say(err, vthr_config.strict ? "" : ": running natively", NULL);
         if (vthr_config.strict)
@@ -97,6 +101,7 @@ bool vthr_activate(void)
     if (native)
         return false;
     lock(&boot_lk);
+    vthr_boot(); /* another preload's constructor may make threads before ours has run */
     if (!vthr_active && !native && activate(&why)) {
         vthr_say(why, ": running natively", NULL);
         native = true;
