@@ -125,3 +125,26 @@ plot_http() {
 	plot p99.svg "99th percentile of the latency, ms" 4 0.001 "set logscale y; set key top left"
 	say "plots: $out/rps.svg $out/p99.svg"
 }
+
+# The ratio is the median of the pairs' ratios.
+report_overhead() {
+	echo "programs without threads: CPU seconds, medians of $rounds rounds"
+	awk -F, "$awk_functions"'
+	NR == 1 { next }
+	{
+		if (!($1 in seen)) { seen[$1] = 1; order[++n] = $1 }
+		all[$1, $3] = all[$1, $3] " " $4
+		value[$1, $2, $3] = $4
+		if ($2 > last) last = $2
+	}
+	END {
+		printf "%-8s %9s %9s %7s\n", "program", "native", "shim", "ratio"
+		for (i = 1; i <= n; i++) {
+			ratios = ""
+			for (r = 1; r <= last; r++)
+				if (value[order[i], r, "native"] > 0)
+					ratios = ratios " " value[order[i], r, "shim"] / value[order[i], r, "native"]
+			printf "%-8s %9.3f %9.3f %7.3f\n", order[i], median(all[order[i], "native"]), median(all[order[i], "shim"]), median(ratios)
+		}
+	}' "$out/overhead.csv"
+}
