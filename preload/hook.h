@@ -30,8 +30,9 @@ static inline long posix(long r)
 #define ANNOUNCED(v, sure, expr) \
     ({                                \
         __typeof__(expr) r_;          \
-        int e_;                       \
+        int e_ = errno;               \
         block_begin((v), (sure));     \
+        errno = e_; /* %m of syslog */ \
         r_ = (expr);                  \
         e_ = errno;                   \
         block_end(v);                 \
@@ -49,5 +50,27 @@ static inline long posix(long r)
         errno = f_;               \
         p_;                       \
     })
+
+/* The body of a hook whose libc function is announced as it is. */
+#define FORWARD(sure, call)              \
+    struct vthread *v = vthr_parkable(); \
+    return v ? ANNOUNCED(v, sure, call) : (call)
+
+/* What the runtime makes of a call that is no cancellation point in libc, by parts that are. */
+#define NO_CANCEL_POINT(v, expr)       \
+    ({                                 \
+        bool held_ = cancel_hold(v);   \
+        __typeof__(expr) got_ = (expr); \
+        cancel_release(v, held_);      \
+        got_;                          \
+    })
+
+/* A new descriptor, or -1. */
+static inline int fresh(int fd)
+{
+    if (vthr_active && fd >= 0)
+        fd_fresh(fd);
+    return fd;
+}
 
 extern void __chk_fail(void) VTHR_NORETURN; /* libc: reports an overflow that _FORTIFY_SOURCE found */

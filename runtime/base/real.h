@@ -6,30 +6,51 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/compiler.h"
 #include <aio.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <semaphore.h>
 #include <setjmp.h>
+#include <shadow.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/pidfd.h>
+#include <sys/ptrace.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <syslog.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #define VTHR_REAL_LIST(X)                                                                                              \
     X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_getattr_np) X(pthread_setname_np)                    \
@@ -59,12 +80,35 @@
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr) X(gethostbyname_r) X(gethostbyaddr_r)              \
     X(gethostbyname2) X(gethostbyname2_r)                                                                              \
     X(dlopen) X(dlmopen) X(dlclose)                                                                                    \
-    X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64)                                                        \
+    X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64) X(execveat) X(ptrace)                                  \
+    X(preadv2) X(pwritev2) X(recvmmsg) X(sendmmsg) X(sendfile) X(splice) X(tee) X(vmsplice) X(copy_file_range)         \
+    X(epoll_pwait2) X(eventfd_read) X(eventfd_write)                                                                   \
+    X(sync) X(syncfs) X(msync) X(sync_file_range) X(fallocate) X(posix_fallocate) X(readahead)                         \
+    X(msgrcv) X(msgsnd) X(semop) X(semtimedop) X(mq_open) X(mq_close)                                                  \
+    X(mq_receive) X(mq_timedreceive) X(mq_send) X(mq_timedsend)                                                        \
+    X(getrandom) X(getentropy) X(tcdrain) X(tcsendbreak) X(tcsetattr)                                                  \
+    X(aio_suspend) X(aio_suspend64) X(lio_listio) X(lio_listio64) X(getaddrinfo_a) X(gai_suspend)                      \
+    X(syslog) X(vsyslog) X(__syslog_chk) X(__vsyslog_chk)                                                              \
+    X(closedir) X(login_tty)                                                                                           \
+    X(pipe) X(pipe2) X(eventfd) X(timerfd_create) X(signalfd) X(epoll_create) X(epoll_create1) X(inotify_init)         \
+    X(inotify_init1) X(memfd_create) X(fanotify_init) X(pidfd_open) X(pidfd_getfd) X(open_by_handle_at)                \
+    X(getpwnam) X(getpwuid) X(getpwent) X(getpwnam_r) X(getpwuid_r) X(getpwent_r)                                      \
+    X(getgrnam) X(getgrgid) X(getgrent) X(getgrnam_r) X(getgrgid_r) X(getgrent_r) X(getgrouplist) X(initgroups)        \
+    X(getspnam) X(getspent) X(getspnam_r) X(getspent_r) X(innetgr)                                                     \
+    X(getservbyname) X(getservbyport) X(getservent) X(getservbyname_r) X(getservbyport_r) X(getservent_r)              \
+    X(getprotobyname) X(getprotobynumber) X(getprotoent) X(getprotobyname_r) X(getprotobynumber_r) X(getprotoent_r)    \
+    X(getnetbyname) X(getnetbyaddr) X(getnetent) X(getnetbyname_r) X(getnetbyaddr_r) X(getnetent_r)                    \
+    X(gethostent) X(gethostent_r)                                                                                      \
+    X(res_query) X(res_search) X(res_querydomain) X(res_send)                                                          \
+    X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                          \
     X(timer_create) X(mq_notify) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
 
 VTHR_BEGIN_DECLS
 /* setjmp.h names it by a redirection only. */
 extern void __longjmp_chk(sigjmp_buf, int) __attribute__((noreturn));
+/* Fortified names are in the headers of fortified programs only. */
+extern void __syslog_chk(int, int, const char *, ...);
+extern void __vsyslog_chk(int, int, const char *, va_list);
 struct vthr_real {
 #define X(name) __typeof__(name) *name##_;
     VTHR_REAL_LIST(X)

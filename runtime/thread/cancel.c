@@ -27,6 +27,19 @@ void cancel_async_point(struct vthread *v)
         cancel_act(v);
 }
 
+bool cancel_hold(struct vthread *v)
+{
+    int *word = image_cancel_word(v->pd);
+
+    return !(load_relaxed(word) & CANCEL_ASYNC) && !(fetch_or_acq_rel(word, CANCEL_DISABLED) & CANCEL_DISABLED);
+}
+
+void cancel_release(struct vthread *v, bool held)
+{
+    if (held)
+        fetch_and_acq_rel(image_cancel_word(v->pd), ~CANCEL_DISABLED);
+}
+
 int cancel_request(struct vthread *v)
 {
     int was;

@@ -17,4 +17,9 @@ static inline void cancel_point(struct vthread *v)
 }
 /* Acts only if the type is asynchronous. */
 void cancel_async_point(struct vthread *v);
+
+/* For a call that is no cancellation point, though what it is made of is one: requests are held back from hold to release.
+ * With the asynchronous type they are not: then any place is one. */
+bool cancel_hold(struct vthread *v);
+void cancel_release(struct vthread *v, bool held);
 VTHR_END_DECLS
