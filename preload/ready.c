@@ -73,13 +73,23 @@ HOOK int pselect(int n, fd_set *restrict r, fd_set *restrict w, fd_set *restrict
 HOOK int epoll_wait(int ep, struct epoll_event *ev, int max, int ms)
 {
     struct vthread *v = vthr_parkable();
+    struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
 
-    return v ? (int)posix(io_epoll_wait(v, ep, ev, max, ms, NULL)) : REAL(epoll_wait)(ep, ev, max, ms);
+    return v ? (int)posix(io_epoll_wait(v, ep, ev, max, ms < 0 ? NULL : &t, NULL)) : REAL(epoll_wait)(ep, ev, max, ms);
 }
 HOOK int epoll_pwait(int ep, struct epoll_event *ev, int max, int ms, const sigset_t *ss)
 {
     struct vthread *v = vthr_parkable();
+    struct timespec t = { ms / 1000, ms % 1000 * 1000000l };
     uint64_t room;
 
-    return v ? (int)posix(io_epoll_wait(v, ep, ev, max, ms, mask_of(ss, &room))) : REAL(epoll_pwait)(ep, ev, max, ms, ss);
+    return v ? (int)posix(io_epoll_wait(v, ep, ev, max, ms < 0 ? NULL : &t, mask_of(ss, &room)))
+             : REAL(epoll_pwait)(ep, ev, max, ms, ss);
+}
+HOOK int epoll_pwait2(int ep, struct epoll_event *ev, int max, const struct timespec *t, const sigset_t *ss)
+{
+    struct vthread *v = vthr_parkable();
+    uint64_t room;
+
+    return v ? (int)posix(io_epoll_wait(v, ep, ev, max, t, mask_of(ss, &room))) : REAL(epoll_pwait2)(ep, ev, max, t, ss);
 }

@@ -21,15 +21,16 @@ static long block(struct vthread *v, int epfd, struct epoll_event *ev, int max, 
     return r;
 }
 
-long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max, int timeout_ms, const uint64_t *mask)
+long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max, const struct timespec *timeout, const uint64_t *mask)
 {
-    struct timespec t = { timeout_ms / 1000, timeout_ms % 1000 * 1000000l };
     struct pollfd p = { epfd, POLLIN, 0 };
     struct mask_scope s;
     struct fd_node nodes[2];
     uint64_t deadline;
-    long r = pollset_deadline(timeout_ms < 0 ? NULL : &t, &deadline);
+    long r = pollset_deadline(timeout, &deadline);
 
+    if (r)
+        return r;
     cancel_point(v);
     mask_begin(&s, v, mask);
     for (;;) {
