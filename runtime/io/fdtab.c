@@ -334,6 +334,22 @@ void fd_fresh(int fd)
     fd_close_end(fd);
 }
 
+void fd_fresh_passed(const struct msghdr *m)
+{
+    struct msghdr copy = *m; /* CMSG_NXTHDR wants one that it may change */
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&copy); c; c = CMSG_NXTHDR(&copy, c)) {
+        int fd;
+
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = CMSG_LEN(0); at + sizeof fd <= c->cmsg_len; at += sizeof fd) {
+            memcpy(&fd, (char *)c + at, sizeof fd);
+            fd_fresh(fd);
+        }
+    }
+}
+
 void fd_modes_changed(void)
 {
     fetch_add_acq_rel(&mode_epoch, 1u);

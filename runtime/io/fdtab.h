@@ -10,6 +10,7 @@
 #include "runtime/base/list.h"
 #include "runtime/io/poller.h"
 #include "runtime/sched/vthread.h"
+#include <sys/socket.h>
 
 enum fd_dir { FD_READ = 0, FD_WRITE = 1 };
 
@@ -86,6 +87,8 @@ void fd_close_range_begin(unsigned lo, unsigned hi);
 void fd_close_range_end(unsigned lo, unsigned hi);
 /* A new descriptor came into being behind the number: forget what was known. */
 void fd_fresh(int fd);
+/* The same for all that came with a message (SCM_RIGHTS). */
+void fd_fresh_passed(const struct msghdr *m);
 /* Some descriptor's mode or timeouts changed.  All numbers forget theirs: several may share one description. */
 void fd_modes_changed(void);
 void fd_timeouts_changed(void);
