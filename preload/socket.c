@@ -16,8 +16,21 @@ HOOK ssize_t recvfrom(int fd, void *restrict buf, size_t n, int flags, struct so
 HOOK ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
     struct vthread *v = vthr_parkable();
+    ssize_t r = v ? posix(io_recvmsg(v, fd, m, flags)) : REAL(recvmsg)(fd, m, flags);
 
-    return v ? posix(io_recvmsg(v, fd, m, flags)) : REAL(recvmsg)(fd, m, flags);
+    if (vthr_active && r >= 0 && m->msg_controllen)
+        fd_fresh_passed(m);
+    return r;
+}
+HOOK int recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t)
+{
+    struct vthread *v = vthr_parkable();
+    int r = v ? (int)posix(io_recvmmsg(v, fd, m, n, flags, t)) : REAL(recvmmsg)(fd, m, n, flags, t);
+
+    for (int i = 0; vthr_active && i < r; i++)
+        if (m[i].msg_hdr.msg_controllen)
+            fd_fresh_passed(&m[i].msg_hdr);
+    return r;
 }
 HOOK ssize_t send(int fd, const void *buf, size_t n, int flags)
 {
@@ -36,6 +49,12 @@ HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
     struct vthread *v = vthr_parkable();
 
     return v ? posix(io_sendmsg(v, fd, m, flags)) : REAL(sendmsg)(fd, m, flags);
+}
+HOOK int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? (int)posix(io_sendmmsg(v, fd, m, n, flags)) : REAL(sendmmsg)(fd, m, n, flags);
 }
 HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
 {
