@@ -49,6 +49,11 @@ HOOK int fexecve(int fd, char *const argv[], char *const envp[])
     return EXEC(REAL(fexecve)(fd, argv, envp));
 }
 
+HOOK int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    return EXEC(REAL(execveat)(dir, path, argv, envp, flags));
+}
+
 /* execl and friends: the arguments as an array on the stack, as libc does it. */
 #define COLLECT(argv, first, ap)                              \
     size_t n_ = 1;                                            \
@@ -138,14 +143,26 @@ HOOK FILE *popen(const char *cmd, const char *mode)
     return f;
 }
 
+/* The processes that a process traces end its waits by more than their end. */
+HOOK long ptrace(enum __ptrace_request req, ...)
+{
+    va_list ap;
+    void *a, *b, *c;
+
+    va_start(ap, req);
+    a = va_arg(ap, void *);
+    b = va_arg(ap, void *);
+    c = va_arg(ap, void *);
+    va_end(ap);
+    io_traces();
+    return REAL(ptrace)(req, a, b, c);
+}
+
 HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *ru)
 {
     struct vthread *v = vthr_parkable();
 
-    if (!v)
-        return REAL(wait4)(pid, status, options, ru);
-    cancel_point(v);
-    return (pid_t)posix(BLOCKING(v, !(options & WNOHANG), true, SYS_wait4, pid, status, options, ru, 0, 0));
+    return v ? (pid_t)posix(io_wait4(v, pid, status, options, ru)) : REAL(wait4)(pid, status, options, ru);
 }
 HOOK pid_t waitpid(pid_t pid, int *status, int options)
 {
@@ -163,8 +180,5 @@ HOOK int waitid(idtype_t type, id_t id, siginfo_t *info, int options)
 {
     struct vthread *v = vthr_parkable();
 
-    if (!v)
-        return REAL(waitid)(type, id, info, options);
-    cancel_point(v);
-    return (int)posix(BLOCKING(v, !(options & WNOHANG), true, SYS_waitid, type, id, info, options, 0, 0));
+    return v ? (int)posix(io_waitid(v, type, id, info, options, NULL)) : REAL(waitid)(type, id, info, options);
 }
