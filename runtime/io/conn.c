@@ -35,6 +35,15 @@ static long number_free(void)
     return fd < 0 ? fd : 0;
 }
 
+/* What does not listen fails at once, or does not wait: sockets of AF_ALG make children without. */
+static bool listens(int fd)
+{
+    int on = 0;
+    unsigned len = sizeof on;
+
+    return SYS5(SYS_getsockopt, fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on;
+}
+
 static void end_turn(struct fdesc **d)
 {
     if (*d && xchg_acq_rel(&(*d)->accepting, 0u) == 2)
@@ -102,7 +111,7 @@ long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, 
     cancel_point(v);
     if (!d || (fd_learn_kind(d) != FD_STREAM && d->kind != FD_SOCKET))
         return SYS4(SYS_accept4, fd, a, alen, flags);
-    if (fd_is_blocking(d))
+    if (fd_is_blocking(d) && listens(fd))
         r = accept_in_turn(v, d, a, alen, flags);
     else
         r = SYS4(SYS_accept4, fd, a, alen, flags);
