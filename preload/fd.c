@@ -174,6 +174,13 @@ HOOK int openat64(int dir, const char *path, int flags, ...)
 
     return v ? open_virtual(v, dir, path, flags | O_LARGEFILE, mode) : REAL(openat64)(dir, path, flags, mode);
 }
+HOOK int creat(const char *path, mode_t mode)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? open_virtual(v, AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, (int)mode) : REAL(creat)(path, mode);
+}
+HOOK int creat64(const char *, mode_t) ALIAS(creat);
 HOOK int __open_2(const char *path, int flags)
 {
     return open(path, flags);

@@ -59,6 +59,20 @@ HOOK ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
 
     return v ? posix(BLOCKING(v, false, true, SYS_pwritev, fd, iov, n, at, 0, 0)) : REAL(pwritev)(fd, iov, n, at);
 }
+HOOK ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_preadv2(v, fd, iov, n, at, flags)) : REAL(preadv2)(fd, iov, n, at, flags);
+}
+HOOK ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v ? posix(io_pwritev2(v, fd, iov, n, at, flags)) : REAL(pwritev2)(fd, iov, n, at, flags);
+}
+HOOK ssize_t preadv64v2(int, const struct iovec *, int, off64_t, int) ALIAS(preadv2);
+HOOK ssize_t pwritev64v2(int, const struct iovec *, int, off64_t, int) ALIAS(pwritev2);
 HOOK ssize_t pread64(int, void *, size_t, off64_t) ALIAS(pread);
 HOOK ssize_t pwrite64(int, const void *, size_t, off64_t) ALIAS(pwrite);
 HOOK ssize_t preadv64(int, const struct iovec *, int, off64_t) ALIAS(preadv);
@@ -70,3 +84,13 @@ HOOK ssize_t __pread_chk(int fd, void *buf, size_t n, off_t at, size_t room)
     return pread(fd, buf, n, at);
 }
 HOOK ssize_t __pread64_chk(int, void *, size_t, off64_t, size_t) ALIAS(__pread_chk);
+
+/* libc reads and writes here by internal calls. */
+HOOK int eventfd_read(int fd, eventfd_t *value)
+{
+    return vthr_parkable() ? (read(fd, value, sizeof *value) == sizeof *value ? 0 : -1) : REAL(eventfd_read)(fd, value);
+}
+HOOK int eventfd_write(int fd, eventfd_t value)
+{
+    return vthr_parkable() ? (write(fd, &value, sizeof value) == sizeof value ? 0 : -1) : REAL(eventfd_write)(fd, value);
+}

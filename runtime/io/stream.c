@@ -267,6 +267,20 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
     return (long)done;
 }
 
+/* At the current position and without flags they are readv and writev.  All else concerns files, or asks not to wait. */
+static bool plain_vector(off_t at, int flags)
+{
+    return at == -1 && flags == 0;
+}
+long io_preadv2(struct vthread *v, int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    return plain_vector(at, flags) ? io_readv(v, fd, iov, n) : BLOCKING(v, false, true, SYS_preadv2, fd, iov, n, at, 0, flags);
+}
+long io_pwritev2(struct vthread *v, int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    return plain_vector(at, flags) ? io_writev(v, fd, iov, n) : BLOCKING(v, false, true, SYS_pwritev2, fd, iov, n, at, 0, flags);
+}
+
 /* --- Socket calls --- */
 
 long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, struct sockaddr *a, socklen_t *alen)
