@@ -27,7 +27,11 @@ static void restore_mask(struct __jmp_buf_tag *env)
     struct vthread *v = vthr_self;
     uint64_t mask;
 
-    if (!env->__mask_was_saved || !v || v->hooks_off)
+    if (!v || v->hooks_off)
+        return;
+    v->intr = 0; /* a jump out of a handler leaves the call behind that it interrupted */
+    v->sigwaiting = 0;
+    if (!env->__mask_was_saved)
         return;
     mask = env->__saved_mask.__val[2] == MARK ? env->__saved_mask.__val[1] : env->__saved_mask.__val[0];
     env->__saved_mask.__val[0] = KSIG_CARRIER_MASK;

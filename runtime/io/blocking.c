@@ -1,28 +1,38 @@
 /* See blocking.h.
  *
  * A signal or a cancellation nudges the OS thread.  One that comes just before the system call would be lost in it: so the
- * call is made by arch_syscall_intr, which the nudge's handler can send back with -EINTR (thread/signal.c). */
+ * call is made by arch_syscall_intr, which the nudge's handler can send back with -EINTR (thread/signal.c).  A handler that
+ * runs after the call began and ends it (`intr`) leaves `attention` up, which arch_syscall_intr tests. */
 #include "runtime/io/blocking.h"
 #include "runtime/arch/context.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/cancel.h"
 #include <errno.h>
 
-long blocking_syscall(struct vthread *v, bool sure, bool restart, long nr, long a, long b, long c, long d, long e, long f)
+long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a, long b, long c, long d, long e, long f)
 {
+    uint8_t ends = restart ? SIG_RAN_PLAIN : SIG_RAN_ANY;
+
     for (;;) {
         long r;
 
         cancel_point(v);
-        v->sig_eintr = v->sig_ran = 0;
+        v->intr = ends;
         block_begin(v, sure);
         r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
         arch_tp_mend();
         block_end(v);
+        v->intr = 0;
         if (r != -EINTR)
             return r;
         cancel_point(v);
-        if (restart ? v->sig_eintr : v->sig_ran)
+        if (v->sig_ran & ends)
             return r;
     }
+}
+
+long blocking_syscall(struct vthread *v, bool sure, bool restart, long nr, long a, long b, long c, long d, long e, long f)
+{
+    v->sig_ran = 0;
+    return blocking_go_on(v, sure, restart, nr, a, b, c, d, e, f);
 }

@@ -8,6 +8,8 @@ VTHR_BEGIN_DECLS
  * restart: signal handlers with SA_RESTART do not end it (signal(7)); else any handler does.
  * A cancellation point while it blocks. */
 long blocking_syscall(struct vthread *v, bool sure, bool restart, long nr, long a, long b, long c, long d, long e, long f);
+/* The same as the last part of a call that began earlier: a handler that ran since counts. */
+long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a, long b, long c, long d, long e, long f);
 
 #define BLOCKING(v, sure, restart, nr, a, b, c, d, e, f) \
     blocking_syscall((v), (sure), (restart), (nr), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))

@@ -33,14 +33,14 @@ static long receive_datagrams(struct vthread *v, struct fdesc *d, struct mmsghdr
     unsigned done = 0;
     long r;
 
-    io_wait_init(&w, d, FD_READ);
+    io_wait_init(v, &w, d, FD_READ);
     for (;;) {
         r = SYS5(SYS_recvmmsg, d->fd, m + done, n - done, (flags & ~MSG_WAITFORONE) | MSG_DONTWAIT, NULL);
         if (r > 0) {
             done += (unsigned)r;
             if (done == n || (flags & MSG_WAITFORONE) || over(end) || failed(d->fd))
                 break;
-            io_wait_init(&w, d, FD_READ); /* SO_RCVTIMEO is for each message */
+            io_wait_init(v, &w, d, FD_READ); /* SO_RCVTIMEO is for each message */
             continue;
         }
         if (r != -EAGAIN || (r = io_wait_more(v, &w)) != 0)
@@ -100,14 +100,14 @@ static long send_datagrams(struct vthread *v, struct fdesc *d, struct mmsghdr *m
     unsigned done = 0;
     long r;
 
-    io_wait_init(&w, d, FD_WRITE);
+    io_wait_init(v, &w, d, FD_WRITE);
     for (;;) {
         r = SYS4(SYS_sendmmsg, d->fd, m + done, n - done, flags | MSG_DONTWAIT);
         if (r > 0) {
             done += (unsigned)r;
             if (done == n)
                 break;
-            io_wait_init(&w, d, FD_WRITE);
+            io_wait_init(v, &w, d, FD_WRITE);
             continue;
         }
         if (r == -EPIPE && !(flags & MSG_NOSIGNAL))

@@ -82,7 +82,7 @@ static long park_on_child(struct vthread *v, idtype_t type, id_t id)
         return 1;
     if (load_relaxed(&traces) || !child_open(&c, type, id))
         return 0;
-    io_wait_init(&w, fd_get(c.fd), FD_READ);
+    io_wait_init(v, &w, fd_get(c.fd), FD_READ);
     w.asked = w.restartable = true;
     for (;;) {
         long r;

@@ -57,11 +57,13 @@ static long begin_turn(struct vthread *v, struct fdesc *d)
 
     if (cas_acquire(&d->accepting, &z, 1u))
         return 0;
-    v->sig_eintr = 0;
+    v->sig_ran = 0;
     while (xchg_acquire(&d->accepting, 2u) != 0) {
-        if (lot_wait(&d->accepting, 2, NO_DEADLINE) == -EINTR) {
+        long r = lot_wait_ends(&d->accepting, 2, NO_DEADLINE, ~0u, SIG_RAN_PLAIN | LOT_CANCEL);
+
+        if (r == -EINTR) {
             cancel_point(v);
-            if (signal_eintr(v))
+            if (v->sig_ran & SIG_RAN_PLAIN)
                 return -EINTR;
         }
     }
@@ -92,7 +94,7 @@ static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *
     if (r)
         return r;
     turn = d;
-    io_wait_init(&w, d, FD_READ);
+    io_wait_init(v, &w, d, FD_READ);
     while (!readable_now(fd)) {
         if (!w.asked && (r = number_free()) < 0)
             return r;
@@ -125,7 +127,7 @@ static long wait_connected(struct vthread *v, struct fdesc *d, const struct sock
     struct io_wait w;
     long r;
 
-    io_wait_init(&w, d, FD_WRITE);
+    io_wait_init(v, &w, d, FD_WRITE);
     for (;;) {
         struct pollfd p = { d->fd, POLLOUT, 0 };
         struct timespec zero = { 0, 0 };

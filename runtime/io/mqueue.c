@@ -50,7 +50,7 @@ static long pass(struct vthread *v, const struct message *m, const struct timesp
         return -EINVAL;
     if (!d)
         return attempt(m);
-    io_wait_init(&w, d, m->nr == SYS_mq_timedsend ? FD_WRITE : FD_READ);
+    io_wait_init(v, &w, d, m->nr == SYS_mq_timedsend ? FD_WRITE : FD_READ);
     w.asked = w.restartable = true; /* signal(7): with a timeout, too */
     for (;;) {
         r = attempt(m);

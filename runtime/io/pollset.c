@@ -98,7 +98,7 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
     uint64_t ticket;
 
     rt_enter(v);
-    ticket = waiter_prepare(&v->w);
+    ticket = waiter_prepare_alone(&v->w); /* the set may be empty */
     for (nfds_t i = 0; i < n; i++) {
         struct fdesc *d = fds[i].fd >= 0 ? fd_get(fds[i].fd) : NULL;
 
@@ -114,7 +114,9 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
     if (behind)
         link_behind(behind, v, ticket);
     v->cancellable = 1;
+    v->intr = SIG_RAN_ANY;
     r = waiter_park(&v->w, deadline, fds);
+    v->intr = 0;
     v->cancellable = 0;
     if (behind)
         unlink_behind(behind);
@@ -137,7 +139,7 @@ static long native_poll(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_
         ts.tv_nsec = (long)(left % NSEC_PER_SEC);
         tp = &ts;
     }
-    return BLOCKING(v, true, false, SYS_ppoll, fds, n, tp, 0, 8, 0);
+    return blocking_go_on(v, true, false, SYS_ppoll, (long)fds, (long)n, (long)tp, 0, 8, 0);
 }
 
 static void exact_add(struct exact *x, nfds_t i)

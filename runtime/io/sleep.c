@@ -25,9 +25,11 @@ static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
     enum wake_reason r;
 
     rt_enter(v);
-    waiter_prepare(&v->w);
+    waiter_prepare_alone(&v->w);
     v->cancellable = 1;
+    v->intr = SIG_RAN_ANY;
     r = waiter_park(&v->w, deadline, NULL);
+    v->intr = 0;
     v->cancellable = 0;
     rt_leave(v);
     return r;
@@ -63,7 +65,6 @@ long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct time
         cancel_point(v);
         if (!v->sig_ran)
             continue;
-        v->sig_ran = 0;
         if (left && !absolute) {
             now = now_ns();
             d = end > now ? end - now : 0;

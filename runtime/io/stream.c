@@ -45,7 +45,7 @@ static long other_xfer(struct vthread *v, struct fdesc *d, const struct xfer *x)
 {
     struct io_wait w;
 
-    io_wait_init(&w, d, x->write ? FD_WRITE : FD_READ);
+    io_wait_init(v, &w, d, x->write ? FD_WRITE : FD_READ);
     while (fd_is_blocking(d) && ready_now(x->fd, x->write) == 0) {
         long r = io_wait_more(v, &w);
 
@@ -105,7 +105,7 @@ static long read_loop(struct vthread *v, struct xfer *x)
         return blocking_xfer(v, x);
     if (d->kind == FD_OTHER)
         return other_xfer(v, d, x);
-    io_wait_init(&w, d, FD_READ);
+    io_wait_init(v, &w, d, FD_READ);
     r = d->kind == FD_STREAM ? io_wait_first(v, &w) : 0;
     while (r == 0) {
         r = try_nowait(x, d->kind);
@@ -152,7 +152,7 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool
     if (d->kind == FD_OTHER)
         return other_xfer(v, d, &x);
     want = total(iov, n);
-    io_wait_init(&w, d, FD_WRITE);
+    io_wait_init(v, &w, d, FD_WRITE);
     for (;;) {
         x.iov = iov;
         x.n = n;
@@ -293,7 +293,7 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
     cancel_point(v);
     if (!d || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS6(SYS_recvfrom, fd, buf, n, flags, a, alen);
-    io_wait_init(&w, d, FD_READ);
+    io_wait_init(v, &w, d, FD_READ);
     if (d->kind == FD_STREAM && !(flags & (MSG_PEEK | MSG_OOB)))
         r = io_wait_first(v, &w);
     while (r == 0) {
@@ -333,7 +333,7 @@ long io_recvmsg(struct vthread *v, int fd, struct msghdr *m, int flags)
     if (!d || !m || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS3(SYS_recvmsg, fd, m, flags);
     copy = *m;
-    io_wait_init(&w, d, FD_READ);
+    io_wait_init(v, &w, d, FD_READ);
     do {
         r = SYS3(SYS_recvmsg, fd, m, (flags & ~MSG_WAITALL) | MSG_DONTWAIT);
         if (r != -EAGAIN || (flags & MSG_OOB))
@@ -372,7 +372,7 @@ long io_sendto(struct vthread *v, int fd, const void *buf, size_t n, int flags, 
     cancel_point(v);
     if (!d)
         return SYS6(SYS_sendto, fd, buf, n, flags, a, alen);
-    io_wait_init(&w, d, FD_WRITE);
+    io_wait_init(v, &w, d, FD_WRITE);
     do {
         r = SYS6(SYS_sendto, fd, (const char *)buf + done, n - done, flags | MSG_DONTWAIT | (done ? MSG_NOSIGNAL : 0), a, alen);
         if (r == -EPIPE && !done && !(flags & MSG_NOSIGNAL))
@@ -400,7 +400,7 @@ long io_sendmsg(struct vthread *v, int fd, const struct msghdr *m, int flags)
     cancel_point(v);
     if (!d || !m || (flags & MSG_DONTWAIT))
         return SYS3(SYS_sendmsg, fd, m, flags);
-    io_wait_init(&w, d, FD_WRITE);
+    io_wait_init(v, &w, d, FD_WRITE);
     do {
         r = SYS3(SYS_sendmsg, fd, m, flags | MSG_DONTWAIT);
         if (r != -EAGAIN)

@@ -84,8 +84,8 @@ static long wait_both(struct vthread *v, const struct end *a, const struct end *
     struct io_wait wa, wb;
     long r = 0;
 
-    io_wait_init(&wa, a->d, a->dir);
-    io_wait_init(&wb, b->d, b->dir);
+    io_wait_init(v, &wa, a->d, a->dir);
+    io_wait_init(v, &wb, b->d, b->dir);
     for (;;) {
         if (!end_ready(a))
             r = io_wait_more(v, &wa);

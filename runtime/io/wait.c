@@ -6,12 +6,14 @@
 
 static long park(struct vthread *v, struct io_wait *w)
 {
+    uint8_t ends = w->restartable ? SIG_RAN_PLAIN : SIG_RAN_ANY;
     enum wake_reason r;
 
-    v->sig_eintr = 0;
     rt_enter(v);
     v->cancellable = 1;
+    v->intr = ends;
     r = fd_wait(w->d, w->dir, w->gen, w->deadline);
+    v->intr = 0;
     v->cancellable = 0;
     rt_leave(v);
     switch (r) {
@@ -21,7 +23,7 @@ static long park(struct vthread *v, struct io_wait *w)
         return -EBADF;
     case W_INTR:
         cancel_point(v);
-        return signal_eintr(v) ? -EINTR : 0;
+        return v->sig_ran & ends ? -EINTR : 0;
     default:
         return 0;
     }
@@ -50,10 +52,6 @@ long io_wait_more(struct vthread *v, struct io_wait *w)
     r = park(v, w);
     if (unlikely(w->gen & 1))
         w->gen = fd_gen(w->d);
-    if (r == 0 && v->sig_ran && !w->restartable) {
-        v->sig_ran = 0;
-        return -EINTR;
-    }
     return r;
 }
 
@@ -67,6 +65,5 @@ long io_wait_first(struct vthread *v, struct io_wait *w)
     w->deadline = NO_DEADLINE;
     w->restartable = true;
     w->asked = true;
-    v->sig_ran = 0;
     return park(v, w);
 }

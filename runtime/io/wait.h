@@ -14,8 +14,10 @@ struct io_wait {
     uint64_t deadline;
 };
 
-static inline void io_wait_init(struct io_wait *w, struct fdesc *d, enum fd_dir dir)
+/* At the beginning of the call: from here on a handler ends it, unless it is to be restarted. */
+static inline void io_wait_init(struct vthread *v, struct io_wait *w, struct fdesc *d, enum fd_dir dir)
 {
+    v->sig_ran = 0;
     w->d = d;
     w->gen = fd_gen(d);
     w->dir = dir;

@@ -137,7 +137,21 @@ int lot_park(struct lot_node *n, uint64_t deadline)
     return lot_park_undo(n, deadline, NULL, NULL);
 }
 
-int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits)
+static int park_ends(struct lot_node *n, uint64_t deadline, unsigned ends)
+{
+    struct vthread *v = n->w->vt;
+    int r;
+
+    if (!v || !ends)
+        return lot_park(n, deadline);
+    v->intr = ends & SIG_RAN_ANY;
+    v->cancellable = (ends & LOT_CANCEL) != 0;
+    r = lot_park(n, deadline);
+    v->cancellable = v->intr = 0;
+    return r;
+}
+
+int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends)
 {
     struct waiter native, *w = wait_enter(&native);
     struct lot_node n;
@@ -148,12 +162,17 @@ int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
         lot_queue(b, &n, addr, w, waiter_prepare(w));
         n.bits = bits;
         lot_unlock(b);
-        r = lot_park(&n, deadline);
+        r = park_ends(&n, deadline, ends);
     } else {
         lot_unlock(b);
     }
     wait_leave(w);
     return r;
+}
+
+int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits)
+{
+    return lot_wait_ends(addr, val, deadline, bits, 0);
 }
 
 int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline)

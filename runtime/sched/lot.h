@@ -21,6 +21,9 @@ VTHR_BEGIN_DECLS
  * Any thread; on a vthread outside the runtime it enters and leaves by itself. */
 int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline);
 int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits);
+/* The same; ends: what else ends it than a wake, SIG_RAN_* (handlers that ran since the call began) and LOT_CANCEL. */
+#define LOT_CANCEL 4u
+int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends);
 /* Wakes up to n waiters; returns how many. */
 int lot_wake(const void *addr, int n);
 int lot_wake_bits(const void *addr, int n, uint32_t bits);

@@ -107,10 +107,10 @@ void block_begin(struct vthread *v, bool sure)
         return;
     }
     if (sure && load_relaxed(&vthr_nlive) > 1) {
-        v->in_rt = 1;
+        rt_hold(v);
         if (proc_handoff(p, (uint64_t)(uintptr_t)c | P_BLOCK, HANDOFF_ANNOUNCED))
             c->proc = NULL;
-        v->in_rt = 0;
+        rt_unhold(v);
     }
 }
 

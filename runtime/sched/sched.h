@@ -113,6 +113,24 @@ static inline void rt_leave_quiet(struct vthread *v)
     v->in_rt = 0;
 }
 
+/* A stretch of the program's side in which a lock of ours is held: no handler runs in it, what comes is looked at after it.
+ * v NULL: a native thread. */
+static inline void rt_hold(struct vthread *v)
+{
+    if (v)
+        v->in_rt++;
+    compiler_barrier();
+}
+static inline void rt_unhold(struct vthread *v)
+{
+    compiler_barrier();
+    if (!v || --v->in_rt)
+        return;
+    compiler_barrier();
+    if (unlikely(load_relaxed(&v->attention)))
+        rt_attention(v);
+}
+
 /* The waiter of the calling thread, inside the runtime: its vthread's, or *native made fresh where there is nothing to
  * park (native threads; hooks that the runtime's own calls into libc run into). */
 static inline struct waiter *wait_enter(struct waiter *native)

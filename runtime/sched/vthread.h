@@ -15,6 +15,9 @@ struct carrier;
 
 enum vthread_life { VT_FREE = 0, VT_LIVE = 1, VT_DONE = 2 };
 
+/* Which handlers ran; which of them end a wait (signal(7)). */
+enum { SIG_RAN_RESTART = 1, SIG_RAN_PLAIN = 2, SIG_RAN_ANY = 3 };
+
 /* Numbers above the kernel's PID_MAX_LIMIT (2^22) and inside FUTEX_TID_MASK are never kernel thread ids. */
 #define VTHR_TID_BASE (1u << 22)
 
@@ -61,8 +64,8 @@ struct vthread {
     uint64_t sigmask;          /* virtual mask; written by itself only */
     uint64_t sigwaiting;       /* what a sigwait in progress asks for */
     uint64_t sigpending;       /* bits set by senders, taken by itself */
-    uint8_t sig_eintr;         /* a handler without SA_RESTART ran since the last look */
-    uint8_t sig_ran;           /* any handler ran since the last look */
+    uint8_t sig_ran;           /* SIG_RAN_*: handlers that ran since the call in progress began */
+    uint8_t intr;              /* SIG_RAN_*: those that end the wait that comes */
     struct sig_queue *sigq;
     stack_t altstack;          /* set by the program; ss_sp NULL: none */
     uint32_t prng;

@@ -68,9 +68,14 @@ static void arm_timer(struct vthread *v, uint64_t ticket, uint64_t deadline)
         waiter_wake(&v->w, ticket, W_TIMEOUT); /* no memory: an early look is better than none */
 }
 
-/* Something came between the caller's last look and now.  What comes later nudges us (thread/signal.c). */
+/* Something came between the caller's last look and now, or a handler ran since its call began.  What comes later finds
+ * us PARKING or PARKED (thread/signal.c). */
 static bool wants_interrupt(struct vthread *v)
 {
+    if (v->sig_ran & v->intr)
+        return true;
+    if (!load_relaxed(&v->attention))
+        return false;
     return (load_relaxed(&v->sigpending) & ~v->sigmask) || (v->cancellable && image_cancel_pending(v->pd));
 }
 
@@ -84,7 +89,7 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *ob
     v->wait_obj = obj;
     if (deadline != NO_DEADLINE)
         arm_timer(v, w->word >> 3, deadline);
-    if (unlikely(load_relaxed(&v->attention)) && wants_interrupt(v))
+    if (unlikely(load_relaxed(&v->attention) | (v->sig_ran & v->intr)) && wants_interrupt(v))
         waiter_wake(w, w->word >> 3, W_INTR);
     cur = load_acquire(&w->word);
     if ((cur & W_MASK) == W_PARKING) {

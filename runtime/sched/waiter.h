@@ -4,7 +4,8 @@
  * ticket, so a late waker of an earlier episode changes nothing.
  *
  *   waiter: ticket = waiter_prepare(w)          RUNNING -> PARKING
- *           publish (w, ticket) where wakers look: a parking lot bucket, a descriptor, a timer
+ *           publish (w, ticket) where wakers look: a parking lot bucket, a descriptor, a timer; the lock taken for that
+ *           is the fence between PARKING and waiter_park's look at `attention` (where there is none: waiter_prepare_alone)
  *           reason = waiter_park(w, deadline)   gives up the carrier; PARKING -> PARKED is done by whoever runs next
  *           take itself off every place that still has it
  *   waker:  waiter_wake(w, ticket, reason)      PARKING or PARKED -> reason, by one CAS: exactly one waker wins.
@@ -41,6 +42,14 @@ static inline uint64_t waiter_prepare(struct waiter *w)
     uint64_t ticket = (w->word >> 3) + 1;
 
     store_release(&w->word, ticket << 3 | W_PARKING);
+    return ticket;
+}
+/* As waiter_prepare, for a wait that is published nowhere: only a signal or the deadline ends it. */
+static inline uint64_t waiter_prepare_alone(struct waiter *w)
+{
+    uint64_t ticket = waiter_prepare(w);
+
+    fence_seq_cst();
     return ticket;
 }
 /* Blocks until woken or deadline (CLOCK_MONOTONIC ns, NO_DEADLINE).  Returns the reason.  obj: for debuggers. */

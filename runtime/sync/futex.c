@@ -116,6 +116,7 @@ static int futex_deadline(int op, const struct timespec *ts, uint64_t *out)
 
 static long do_wait(struct vthread *v, uint32_t *addr, int op, uint32_t val, const struct timespec *ts, uint32_t bits)
 {
+    unsigned ends = ts ? SIG_RAN_ANY : SIG_RAN_PLAIN; /* with a timeout the kernel does not restart it */
     uint64_t deadline;
     int r = futex_deadline(op, ts, &deadline);
 
@@ -123,11 +124,13 @@ static long do_wait(struct vthread *v, uint32_t *addr, int op, uint32_t val, con
         return r;
     if (bits == 0)
         return -EINVAL;
+    if (v)
+        v->sig_ran = 0;
     for (;;) {
-        r = lot_wait_bits(addr, val, deadline, bits);
+        r = lot_wait_ends(addr, val, deadline, bits, ends);
         if (r != -EINTR)
             return r;
-        if (!v || signal_eintr(v))
+        if (!v || (v->sig_ran & ends))
             return -EINTR;
         /* SA_RESTART, or no handler at all */
     }

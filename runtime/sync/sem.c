@@ -51,6 +51,7 @@ static int shared_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
 int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
 {
     struct vthread *v = vthr_parkable();
+    unsigned ends = abs ? SIG_RAN_ANY : SIG_RAN_PLAIN; /* as the futex below glibc's */
     uint64_t deadline = NO_DEADLINE;
     int r;
 
@@ -64,21 +65,19 @@ int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
         return 0;
     if (abs && !ts_valid(abs))
         return -EINVAL;
+    if (v)
+        v->sig_ran = 0;
     for (;;) {
         if (abs && (deadline = deadline_at(clk, abs)) == 0)
             return -ETIMEDOUT;
         fetch_add_acq_rel(&of(s)->data, ONE_WAITER);
-        if (v)
-            v->cancellable = 1;
-        r = lot_wait((const uint32_t *)&of(s)->data, 0, deadline); /* the low half is the value */
-        if (v)
-            v->cancellable = 0;
+        r = lot_wait_ends((const uint32_t *)&of(s)->data, 0, deadline, ~0u, ends | LOT_CANCEL); /* the low half is the value */
         fetch_sub_acq_rel(&of(s)->data, ONE_WAITER);
         if (sema_trywait(s) == 0)
             return 0;
         if (r == -EINTR && v) {
             cancel_point(v);
-            if (signal_eintr(v))
+            if (v->sig_ran & ends)
                 return -EINTR;
         }
     }

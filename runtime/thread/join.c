@@ -37,11 +37,7 @@ int thread_join(pthread_t th, void **result, uint64_t deadline)
     __attribute__((cleanup(unclaim))) struct claim c = { v };
 
     while (!load_acquire(&v->done)) {
-        if (self)
-            self->cancellable = 1;
-        r = lot_wait(&v->done, 0, deadline);
-        if (self)
-            self->cancellable = 0;
+        r = lot_wait_ends(&v->done, 0, deadline, ~0u, LOT_CANCEL);
         if (r == -ETIMEDOUT && !load_acquire(&v->done))
             return ETIMEDOUT;
         if (self)

@@ -3,6 +3,7 @@
 #include "runtime/base/lock.h"
 #include "runtime/base/real.h"
 #include "runtime/arch/context.h"
+#include "runtime/sched/sched.h"
 #include "runtime/thread/signal_parts.h"
 #include <errno.h>
 #include <string.h>
@@ -44,15 +45,13 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
     if (sig < 1 || sig >= NSIG_ || sig == SIG_NUDGE || sig == SIG_SETXID ||
         (act && (SIGBIT(sig) & SIG_UNMASKABLE)))
         return -EINVAL;
-    if (v)
-        v->in_rt++;
+    rt_hold(v);
     lock(&lk);
     was = acts[sig];
     if (act && (r = install(sig, act)) == 0)
         acts[sig] = *act;
     unlock(&lk);
-    if (v)
-        v->in_rt--;
+    rt_unhold(v);
     if (old && !r)
         *old = was;
     return r;
@@ -60,8 +59,12 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 
 struct sigaction sig_action_for_delivery(int sig)
 {
+    struct vthread *v = vthr_self;
     struct sigaction a;
 
+    if (v)
+        v->in_rt++; /* as in sig_take */
+    compiler_barrier();
     lock(&lk);
     a = acts[sig];
     if ((a.sa_flags & SA_RESETHAND) && sig_is_handler(&a)) {
@@ -69,6 +72,9 @@ struct sigaction sig_action_for_delivery(int sig)
         acts[sig].sa_flags = 0;
     }
     unlock(&lk);
+    compiler_barrier();
+    if (v)
+        v->in_rt--;
     return a;
 }
 

@@ -10,8 +10,17 @@
  * internal signal interrupts it.  The vthread runs its handlers itself, on its own stack, when it leaves the runtime
  * (rt_attention) or inside the internal signal's frame when it was in the program's code.
  *
- * Why no fence between "park" and "post": the nudge is a real signal, so its handler runs on the vthread's OS thread
- * either before the vthread looked at `attention` or after it became PARKING, and then claims the wait itself.
+ * Post against park: the sender raises `attention`, then looks at the waiter's word; the vthread becomes PARKING, then
+ * looks at `attention`, a fence between (waiter.h).  So either the sender ends the wait or the vthread does not begin it;
+ * a vthread that was seen RUNNING is in the program's code, where the nudge interrupts it, or on its way to rt_leave, to
+ * waiter_park or to arch_syscall_intr, which look at `attention` themselves.  That the nudge may come to an OS thread which
+ * has switched to another vthread by then does no harm for that reason.
+ *
+ * A handler that ran between the beginning of a call and its wait ends the call as one that runs in the wait: `sig_ran` notes
+ * which ran since the call began, `intr` tells waiter_park and attend which of them count.  Handlers nest, and each begins
+ * with a clean slate: run_handler keeps what belongs to the interrupted call.
+ *
+ * Our locks are taken with in_rt > 0 (rt_hold), so that no handler runs above a frame that holds one.
  *
  * Files: signal.c pending sets, delivery, sending; sigaction.c dispositions; sigmask.c masks; sigreceiver.c the receiver;
  * sigwait.c waiting for signals.  Here `lk` protects the pending items of all vthreads. */
@@ -79,14 +88,17 @@ void signal_nudge(struct vthread *v)
 
 int sig_post(struct vthread *v, int sig, const siginfo_t *info)
 {
+    struct vthread *self = vthr_self;
     bool realtime = sig >= 34;
     struct sig_queue *q, **tail;
 
+    rt_hold(self);
     lock(&lk);
     if (!(v->sigpending & SIGBIT(sig)) || realtime) {
         q = item_get();
         if (!q) {
             unlock(&lk);
+            rt_unhold(self);
             return -EAGAIN;
         }
         q->info = *info;
@@ -98,10 +110,11 @@ int sig_post(struct vthread *v, int sig, const siginfo_t *info)
         fetch_or_acq_rel(&v->sigpending, SIGBIT(sig));
     }
     unlock(&lk);
+    rt_unhold(self);
     return 0;
 }
 
-/* Takes the oldest pending instance of a signal in `set`. */
+/* Takes the oldest pending instance of a signal in `set`; v is the caller. */
 int sig_take(struct vthread *v, uint64_t set, siginfo_t *info)
 {
     struct sig_queue **pp, *q, **best = NULL;
@@ -110,6 +123,8 @@ int sig_take(struct vthread *v, uint64_t set, siginfo_t *info)
 
     if (!(load_acquire(&v->sigpending) & set))
         return 0;
+    v->in_rt++; /* not rt_hold: who asks looks at `attention` again, and handlers must not run in between */
+    compiler_barrier();
     lock(&lk);
     for (pp = &v->sigq; *pp; pp = &(*pp)->next) {
         int s = (*pp)->info.si_signo;
@@ -130,6 +145,8 @@ int sig_take(struct vthread *v, uint64_t set, siginfo_t *info)
             fetch_and_acq_rel(&v->sigpending, ~SIGBIT(sig));
     }
     unlock(&lk);
+    compiler_barrier();
+    v->in_rt--;
     return sig;
 }
 
@@ -146,15 +163,22 @@ static void default_action(int sig)
     ksig_set_mask(old); /* stopped and continued, or ignored by default */
 }
 
+/* What belongs to the call that a handler interrupts. */
+struct interrupted {
+    uint64_t sigwaiting;
+    uint8_t sig_ran, intr;
+};
+
 static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struct sigaction *a, void *uc)
 {
+    struct interrupted call = { v->sigwaiting, v->sig_ran, v->intr };
     ucontext_t made;
     uint64_t old = v->sigmask, kernel;
     int saved = errno;
 
+    v->sigwaiting = 0;
+    v->sig_ran = v->intr = 0;
     v->sigmask |= set_bits(&a->sa_mask) | (a->sa_flags & SA_NODEFER ? 0 : SIGBIT(sig));
-    if (!(a->sa_flags & SA_RESTART))
-        v->sig_eintr = 1;
     if (a->sa_flags & SA_SIGINFO) {
         if (!uc) {
             getcontext(&made);
@@ -169,7 +193,10 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
         a->sa_handler(sig);
     }
     v->sigmask = old;
-    v->sig_ran = 1;
+    v->sigwaiting = call.sigwaiting;
+    v->intr = call.intr;
+    v->sig_ran = call.sig_ran | (a->sa_flags & SA_RESTART ? SIG_RAN_RESTART : SIG_RAN_PLAIN);
+    fence_seq_cst(); /* as in signal_wait */
     errno = saved;
 }
 
@@ -216,15 +243,18 @@ void sig_deliver_all(struct vthread *v, void *uc)
 }
 
 /* The flag stays up while there is something that only the next wait can act on: a deferred cancellation, a signal for a
- * sigwait; so that what came just before a wait ends it. */
+ * sigwait, a handler that ends the call in progress; so that what came just before a wait ends it.
+ * It goes down by an exchange: a plain store could become visible after a sender's, and wipe that out, though sigpending was
+ * read before it. */
 static void attend(struct vthread *v, void *uc)
 {
-    store_relaxed(&v->attention, 0);
-    compiler_barrier();
-    if (load_relaxed(&v->sigpending) & ~v->sigmask)
-        sig_deliver_all(v, uc);
-    cancel_async_point(v);
-    if (cancel_pending(v) || (load_relaxed(&v->sigpending) & v->sigwaiting))
+    do {
+        xchg_acq_rel(&v->attention, (uint8_t)0);
+        if (load_relaxed(&v->sigpending) & ~v->sigmask)
+            sig_deliver_all(v, uc);
+        cancel_async_point(v);
+    } while (load_relaxed(&v->attention)); /* a nudge that came while a lock was held left it to us */
+    if (cancel_pending(v) || (load_relaxed(&v->sigpending) & v->sigwaiting) || (v->sig_ran & v->intr))
         store_relaxed(&v->attention, 1);
 }
 
@@ -243,27 +273,13 @@ void sig_on_nudge(int sig, siginfo_t *info, void *uc)
     (void)info;
     if (!v || v->hooks_off)
         return;
-    if (v->in_rt) {
-        uint64_t w = load_relaxed(&v->w.word);
-
-        /* About to park: the wait ends here.  Only the claim: it is not on any queue yet. */
-        if (load_relaxed(&v->attention) && (w & W_MASK) == W_PARKING)
-            cas_acq_rel(&v->w.word, &w, (w & ~(uint64_t)W_MASK) | W_INTR);
-        return;
-    }
+    if (v->in_rt)
+        return; /* it looks by itself */
     if (load_relaxed(&v->attention)) {
         attend(v, uc);
         arch_abort_syscall(uc);
     }
     errno = saved;
-}
-
-bool signal_eintr(struct vthread *v)
-{
-    bool r = v->sig_eintr;
-
-    v->sig_eintr = 0;
-    return r;
 }
 
 /* --- Sending --- */
@@ -275,16 +291,12 @@ int signal_send(struct vthread *to, int sig, const siginfo_t *info)
 
     if (sig < 1 || sig >= NSIG_ || sig == SIG_NUDGE || sig == SIG_SETXID)
         return -EINVAL;
-    if (self)
-        self->in_rt++;
     r = sig_post(to, sig, info);
-    if (self)
-        self->in_rt--;
     if (r)
         return r;
     if (to == self) {
         if (!(self->sigmask & SIGBIT(sig)))
-            rt_attention(self);
+            attend(self, NULL);
     } else {
         signal_nudge(to);
     }

@@ -23,8 +23,6 @@ int signal_suspend(struct vthread *v, uint64_t mask);
 /* sigwait family: returns the signal or -errno (-EAGAIN at the deadline). */
 int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline);
 
-/* After an interrupted wait: true if a handler without SA_RESTART ran.  Clears the note. */
-bool signal_eintr(struct vthread *v);
 /* A pending SIGPIPE that the kernel kept for this OS thread becomes the vthread's. */
 void signal_sigpipe(struct vthread *v);
 /* Wakes or interrupts the vthread so that it looks at its attention flag. */

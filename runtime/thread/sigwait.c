@@ -9,21 +9,19 @@ int signal_suspend(struct vthread *v, uint64_t mask)
 {
     uint64_t old = v->sigmask;
 
-    v->sig_eintr = 0;
     v->sig_ran = 0;
     signal_mask(v, SIG_SETMASK, &mask, NULL);
     while (!v->sig_ran) {
         rt_enter(v);
-        waiter_prepare(&v->w);
+        waiter_prepare_alone(&v->w);
         v->cancellable = 1;
+        v->intr = SIG_RAN_ANY;
         waiter_park(&v->w, NO_DEADLINE, NULL);
+        v->intr = 0;
         v->cancellable = 0;
         rt_leave(v);
-        if (load_relaxed(&v->sigpending) & ~v->sigmask)
-            rt_attention(v);
         cancel_point(v);
     }
-    v->sig_eintr = 0;
     signal_mask(v, SIG_SETMASK, &old, NULL);
     return -EINTR;
 }
@@ -45,11 +43,12 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
             tp = &ts;
         }
         /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
-        v->sig_ran = 0;
+        v->intr = SIG_RAN_ANY;
         block_begin(v, true);
         r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
         arch_tp_mend();
         block_end(v);
+        v->intr = 0;
         if (r != -EINTR)
             return (int)r;
         cancel_point(v);
@@ -63,7 +62,9 @@ int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadl
     int r;
 
     cancel_point(v);
+    v->sig_ran = 0;
     v->sigwaiting = set;
+    fence_seq_cst(); /* a sender posts, then looks at it; we look at what was posted after this */
     r = wait_for(v, set, info, deadline);
     v->sigwaiting = 0;
     return r;
