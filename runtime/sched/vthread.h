@@ -62,10 +62,12 @@ struct vthread {
 
     /* Signals: see thread/signal.c */
     uint64_t sigmask;          /* virtual mask; written by itself only */
+    uint64_t mask_counted;     /* the mask that counts in sigmask.c: without those of handlers */
     uint64_t sigwaiting;       /* what a sigwait in progress asks for */
     uint64_t sigpending;       /* bits set by senders, taken by itself */
     uint8_t sig_ran;           /* SIG_RAN_*: handlers that ran since the call in progress began */
     uint8_t intr;              /* SIG_RAN_*: those that end the wait that comes */
+    bool sig_closed;           /* ending: takes no more */
     struct sig_queue *sigq;
     stack_t altstack;          /* set by the program; ss_sp NULL: none */
     uint32_t prng;

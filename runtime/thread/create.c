@@ -106,7 +106,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     arch_ctx_make(&v->ctx, shell_stack_top(v), v->pd, exit_entry, v);
     /* The image's own copy of our TLS. */
     *(struct vthread **)((char *)v->pd + ((char *)&vthr_self - (char *)arch_tp())) = v;
-    signal_mask_ref(v->sigmask);
+    signal_mask_ref(v);
     *out = (pthread_t)v->pd;
     fetch_add_relaxed(&vthr_nlive, 1u);
     store_release(&v->life, VT_LIVE);

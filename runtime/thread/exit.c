@@ -95,11 +95,10 @@ void thread_exit(void *result)
         fetch_add_relaxed(&vthr_nlive, 1u);
         exit(0);
     }
-    v->in_rt++;
+    v->in_rt = 1; /* no handler from here on */
     loop_forget(v);
-    signal_mask_unref(v->sigmask);
-    v->sigmask = ~0ull;
-    v->in_rt--;
+    signal_mask_unref(v);
+    signal_close(v);
     rt_enter(v);
     sched_exit(v);
 }

@@ -3,6 +3,10 @@
  * A mask is a word of the vthread, written by itself.  What the receiver may take is everything that at least one vthread has
  * unblocked: live vthreads are counted by mask (nearly all share a few), and the union changes when a count goes from or to
  * zero.  Blocking waits until the receiver has seen the change, so a signal that all have blocked stays in the kernel.
+ *
+ * A mask that is in force only while a handler runs is not counted: `mask_counted` is the one that is.  So the receiver may take
+ * a signal that nobody can take just now.  It puts it back into the kernel and leaves it there (`held`) until a vthread's mask
+ * opens for it: that one stores its mask, then (fence) looks at `held`; the receiver sets `held`, then looks at the masks.
  * `lk` protects the table and the union. */
 #include "runtime/base/lock.h"
 #include "runtime/base/real.h"
@@ -22,7 +26,7 @@ static unsigned n_masks;
 static uint64_t unblocked_union;
 static uint32_t union_gen; /* raised with each change of the union */
 static uint64_t overflow;  /* unblocked by masks that had no slot */
-static uint64_t stray;     /* atomic */
+static uint64_t held;      /* atomic */
 
 /* lk held. */
 static void recompute_union(void)
@@ -71,16 +75,19 @@ static void mask_add(uint64_t mask, int by)
         recompute_union();
 }
 
-void signal_mask_ref(uint64_t mask)
+void signal_mask_ref(struct vthread *v)
 {
+    v->mask_counted = v->sigmask;
     lock(&lk);
-    mask_add(mask, 1);
+    mask_add(v->mask_counted, 1);
     unlock(&lk);
+    sig_opened(v->sigmask);
 }
-void signal_mask_unref(uint64_t mask)
+void signal_mask_unref(struct vthread *v)
 {
+    v->sigmask = ~0ull;
     lock(&lk);
-    mask_add(mask, -1);
+    mask_add(v->mask_counted, -1);
     unlock(&lk);
 }
 
@@ -96,16 +103,28 @@ void sig_masks_reset(void)
     n_masks = 0;
     unblocked_union = overflow = 0;
     union_gen = 0;
-    stray = 0;
+    held = 0;
 }
 
-void sig_leave_stray(int sig)
+uint64_t sig_held_back(void)
 {
-    fetch_or_acq_rel(&stray, SIGBIT(sig));
+    return load_acquire(&held);
 }
-uint64_t sig_stray(void)
+void sig_hold_back(int sig)
 {
-    return load_relaxed(&stray);
+    fetch_or_acq_rel(&held, SIGBIT(sig));
+}
+void sig_let_go(uint64_t set)
+{
+    if (fetch_and_acq_rel(&held, ~set) & set)
+        sig_receiver_poke();
+}
+
+void sig_opened(uint64_t mask)
+{
+    fence_seq_cst();
+    if (unlikely(load_relaxed(&held) & ~mask))
+        sig_let_go(~mask);
 }
 
 /* What is pending for the process and was just unblocked is handled before the call returns (sigprocmask(2)): taken here,
@@ -119,8 +138,10 @@ static void take_from_kernel(struct vthread *v, uint64_t newly)
     newly &= ~(KSIG_DIRECT | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
     if (!newly)
         return;
-    while ((sig = SYS4(SYS_rt_sigtimedwait, &newly, &info, &zero, 8)) > 0)
-        sig_post(v, (int)sig, &info);
+    while ((sig = SYS4(SYS_rt_sigtimedwait, &newly, &info, &zero, 8)) > 0) {
+        sig_code_restore(&info);
+        sig_post_shared(v, (int)sig, &info);
+    }
 }
 
 static void set_mask(struct vthread *v, uint64_t mask)
@@ -128,24 +149,36 @@ static void set_mask(struct vthread *v, uint64_t mask)
     uint64_t old = v->sigmask;
 
     mask &= ~(SIG_UNMASKABLE | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
-    if (mask == old)
+    if (mask == old && mask == v->mask_counted)
         return;
-    v->in_rt++; /* our lock is held: no handler here */
+    rt_hold(v);
     v->sigmask = mask;
     take_from_kernel(v, old & ~mask);
     lock(&lk);
     mask_add(mask, 1);
-    mask_add(old, -1);
+    mask_add(v->mask_counted, -1);
+    v->mask_counted = mask;
     unlock(&lk);
+    sig_opened(mask);
     if ((mask & ~old) & ~unblocked_union)
         sig_receiver_wait(load_acquire(&union_gen)); /* it must not be taken any more when the call returns */
-    v->in_rt--;
-    uint64_t s = load_relaxed(&stray) & ~mask;
-    for (int sig = 1; s; sig++, s >>= 1)
-        if ((s & 1) && (fetch_and_acq_rel(&stray, ~SIGBIT(sig)) & SIGBIT(sig)))
-            signal_send_self(v, sig, SI_USER);
-    if (load_relaxed(&v->attention) || (load_relaxed(&v->sigpending) & ~mask))
-        rt_attention(v);
+    if (load_relaxed(&v->sigpending) & mask)
+        sig_give_back(v, mask);
+    if (load_relaxed(&v->sigpending) & ~mask)
+        store_relaxed(&v->attention, 1);
+    rt_unhold(v);
+}
+
+/* sigreturn restores a mask without delivering: who called the handler looks at what is pending next. */
+void sig_handler_returned(struct vthread *v, uint64_t mask)
+{
+    mask &= ~(SIG_UNMASKABLE | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+    if (mask == v->mask_counted) {
+        v->sigmask = mask;
+        sig_opened(mask);
+    } else {
+        set_mask(v, mask);
+    }
 }
 
 int signal_mask(struct vthread *v, int how, const uint64_t *set, uint64_t *old)

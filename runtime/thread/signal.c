@@ -20,6 +20,8 @@
  * which ran since the call began, `intr` tells waiter_park and attend which of them count.  Handlers nest, and each begins
  * with a clean slate: run_handler keeps what belongs to the interrupted call.
  *
+ * A handler's ucontext shows the virtual mask, and the kernel's own returns with the frame (call_with_context).
+ *
  * Our locks are taken with in_rt > 0 (rt_hold), so that no handler runs above a frame that holds one.
  *
  * Files: signal.c pending sets, delivery, sending; sigaction.c dispositions; sigmask.c masks; sigreceiver.c the receiver;
@@ -42,6 +44,7 @@ struct kernel_sigaction { /* asm/signal.h */
 };
 struct sig_queue { /* one pending signal of a vthread */
     struct sig_queue *next;
+    bool shared; /* sent to the process */
     siginfo_t info;
 };
 
@@ -86,32 +89,112 @@ void signal_nudge(struct vthread *v)
     wake_leave(self);
 }
 
-int sig_post(struct vthread *v, int sig, const siginfo_t *info)
+/* lk held. */
+static int enqueue(struct vthread *v, int sig, const siginfo_t *info, bool shared)
 {
-    struct vthread *self = vthr_self;
     bool realtime = sig >= 34;
     struct sig_queue *q, **tail;
 
+    if (v->sig_closed)
+        return -ESRCH;
+    if ((v->sigpending & SIGBIT(sig)) && !realtime)
+        return 0;
+    q = item_get();
+    if (!q)
+        return -ENOMEM;
+    q->info = *info;
+    q->info.si_signo = sig;
+    q->shared = shared;
+    q->next = NULL;
+    for (tail = &v->sigq; *tail; tail = &(*tail)->next)
+        ;
+    *tail = q;
+    fetch_or_acq_rel(&v->sigpending, SIGBIT(sig));
+    return 0;
+}
+
+int sig_post(struct vthread *v, int sig, const siginfo_t *info)
+{
+    struct vthread *self = vthr_self;
+    int r;
+
     rt_hold(self);
     lock(&lk);
-    if (!(v->sigpending & SIGBIT(sig)) || realtime) {
-        q = item_get();
-        if (!q) {
-            unlock(&lk);
-            rt_unhold(self);
-            return -EAGAIN;
-        }
-        q->info = *info;
-        q->info.si_signo = sig;
-        q->next = NULL;
-        for (tail = &v->sigq; *tail; tail = &(*tail)->next)
-            ;
-        *tail = q;
-        fetch_or_acq_rel(&v->sigpending, SIGBIT(sig));
-    }
+    r = enqueue(v, sig, info, false);
     unlock(&lk);
     rt_unhold(self);
-    return 0;
+    return r;
+}
+
+int sig_post_shared(struct vthread *v, int sig, const siginfo_t *info)
+{
+    int r = -EAGAIN;
+
+    lock(&lk);
+    if (!v->sig_closed && load_relaxed(&v->life) == VT_LIVE && !(load_relaxed(&v->sigmask) & SIGBIT(sig)))
+        r = enqueue(v, sig, info, true);
+    unlock(&lk);
+    return r;
+}
+
+/* Takes what is `shared` and in set, or everything (a closed queue), off v's queue. */
+static struct sig_queue *detach(struct vthread *v, uint64_t set, bool all)
+{
+    struct sig_queue **pp = &v->sigq, *q, *list = NULL, **tail = &list;
+    uint64_t left = 0;
+
+    while ((q = *pp)) {
+        uint64_t bit = SIGBIT(q->info.si_signo);
+
+        if (all || (q->shared && (bit & set))) {
+            *pp = q->next;
+            q->next = NULL;
+            *tail = q;
+            tail = &q->next;
+        } else {
+            left |= bit;
+            pp = &q->next;
+        }
+    }
+    store_relaxed(&v->sigpending, left);
+    return list;
+}
+
+/* The kernel decides anew who takes them. */
+static void requeue(struct sig_queue *list)
+{
+    while (list) {
+        struct sig_queue *q = list;
+
+        list = q->next;
+        if (q->shared)
+            sig_requeue(q->info.si_signo, &q->info);
+        lock(&lk);
+        q->next = free_items;
+        free_items = q;
+        unlock(&lk);
+    }
+}
+
+void sig_give_back(struct vthread *v, uint64_t set)
+{
+    struct sig_queue *list;
+
+    lock(&lk);
+    list = detach(v, set, false);
+    unlock(&lk);
+    requeue(list);
+}
+
+void signal_close(struct vthread *v)
+{
+    struct sig_queue *list;
+
+    lock(&lk);
+    v->sig_closed = true;
+    list = detach(v, 0, true);
+    unlock(&lk);
+    requeue(list);
 }
 
 /* Takes the oldest pending instance of a signal in `set`; v is the caller. */
@@ -169,30 +252,60 @@ struct interrupted {
     uint8_t sig_ran, intr;
 };
 
+/* The handler returns to the program, or into the frame that the kernel made, in a child without the runtime.  A call that it
+ * interrupted ends: what that waits for was the parent's. */
+static void after_fork(struct vthread *v, uint64_t mask, ucontext_t *frame)
+{
+    v->sig_ran = SIG_RAN_ANY;
+    if (frame)
+        memcpy(&frame->uc_sigmask, &mask, 8);
+    else
+        ksig_set_mask(mask);
+}
+
+/* A function of its own: getcontext counts as returning twice. */
+static VTHR_NOINLINE ucontext_t *made_context(ucontext_t *made)
+{
+    getcontext(made);
+    return made;
+}
+
+/* The handler sees the vthread's mask, and what it leaves there is the mask after it; the OS thread goes back to its own. */
+static uint64_t call_with_context(const struct sigaction *a, int sig, siginfo_t *info, ucontext_t *uc, uint64_t mask)
+{
+    uint64_t kernel = set_bits(&uc->uc_sigmask);
+
+    memcpy(&uc->uc_sigmask, &mask, 8);
+    a->sa_sigaction(sig, info, uc);
+    mask = set_bits(&uc->uc_sigmask);
+    memcpy(&uc->uc_sigmask, &kernel, 8);
+    return mask;
+}
+
 static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struct sigaction *a, void *uc)
 {
+    ucontext_t *frame = uc;
     struct interrupted call = { v->sigwaiting, v->sig_ran, v->intr };
     ucontext_t made;
-    uint64_t old = v->sigmask, kernel;
+    uint64_t old = v->sigmask, after = old;
     int saved = errno;
 
     v->sigwaiting = 0;
     v->sig_ran = v->intr = 0;
     v->sigmask |= set_bits(&a->sa_mask) | (a->sa_flags & SA_NODEFER ? 0 : SIGBIT(sig));
     if (a->sa_flags & SA_SIGINFO) {
-        if (!uc) {
-            getcontext(&made);
-            uc = &made;
-        }
-        /* The handler sees the vthread's mask; the OS thread goes back to its own. */
-        memcpy(&kernel, &((ucontext_t *)uc)->uc_sigmask, 8);
-        memcpy(&((ucontext_t *)uc)->uc_sigmask, &old, 8);
-        a->sa_sigaction(sig, info, uc);
-        memcpy(&((ucontext_t *)uc)->uc_sigmask, &kernel, 8);
+        if (!uc)
+            uc = made_context(&made);
+        after = call_with_context(a, sig, info, uc, old);
     } else {
         a->sa_handler(sig);
     }
-    v->sigmask = old;
+    if (!vthr_self) { /* forked in the handler: the kernel's mask is the program's now */
+        after_fork(v, after, frame);
+        errno = saved;
+        return;
+    }
+    sig_handler_returned(v, after);
     v->sigwaiting = call.sigwaiting;
     v->intr = call.intr;
     v->sig_ran = call.sig_ran | (a->sa_flags & SA_RESTART ? SIG_RAN_RESTART : SIG_RAN_PLAIN);
@@ -267,6 +380,7 @@ void rt_attention(struct vthread *v)
 void sig_on_nudge(int sig, siginfo_t *info, void *uc)
 {
     struct vthread *v = vthr_self;
+    ucontext_t *frame = uc;
     int saved = errno;
 
     (void)sig;
@@ -276,6 +390,10 @@ void sig_on_nudge(int sig, siginfo_t *info, void *uc)
     if (v->in_rt)
         return; /* it looks by itself */
     if (load_relaxed(&v->attention)) {
+        uint64_t mask = set_bits(&frame->uc_sigmask);
+
+        if (mask != (KSIG_CARRIER_MASK & ~SIG_UNMASKABLE)) /* around an exec or spawn.  The handler may park: the carrier's mask is its own */
+            ksig_set_mask(KSIG_CARRIER_MASK);
         attend(v, uc);
         arch_abort_syscall(uc);
     }
@@ -293,7 +411,7 @@ int signal_send(struct vthread *to, int sig, const siginfo_t *info)
         return -EINVAL;
     r = sig_post(to, sig, info);
     if (r)
-        return r;
+        return r == -ESRCH ? 0 : -EAGAIN; /* one that ends is as one that has it blocked for good */
     if (to == self) {
         if (!(self->sigmask & SIGBIT(sig)))
             attend(self, NULL);
@@ -320,7 +438,7 @@ uint64_t signal_pending(struct vthread *v)
     uint64_t k = 0;
 
     SYS2(SYS_rt_sigpending, &k, 8);
-    return (k | load_acquire(&v->sigpending) | sig_stray()) & ~(SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+    return (k | load_acquire(&v->sigpending)) & ~(SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
 }
 
 void sig_items_reset_child(void)

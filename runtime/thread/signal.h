@@ -10,8 +10,10 @@ int signal_start(struct vthread *main_v);
 void signal_reset_child(struct vthread *v);
 
 /* A vthread's mask begins and ends to count for what the receiver takes. */
-void signal_mask_ref(uint64_t mask);
-void signal_mask_unref(uint64_t mask);
+void signal_mask_ref(struct vthread *v);
+void signal_mask_unref(struct vthread *v); /* it blocks everything from here on */
+/* An ending vthread takes no more signals; those for the process go to others. */
+void signal_close(struct vthread *v);
 
 /* On the calling vthread, outside the runtime.  All return 0 or -errno. */
 int signal_mask(struct vthread *v, int how, const uint64_t *set, uint64_t *old);

@@ -18,7 +18,11 @@ static inline bool sig_is_handler(const struct sigaction *a)
 }
 
 /* signal.c: pending sets and delivery. */
-int sig_post(struct vthread *v, int sig, const siginfo_t *info); /* 0 or -EAGAIN */
+int sig_post(struct vthread *v, int sig, const siginfo_t *info); /* 0, -ENOMEM, -ESRCH: it has ended */
+/* One for the process, which v takes because it may: -EAGAIN if it may not any more. */
+int sig_post_shared(struct vthread *v, int sig, const siginfo_t *info);
+/* Signals for the process that were posted to v and are blocked now (set): another thread may take them. */
+void sig_give_back(struct vthread *v, uint64_t set);
 int sig_take(struct vthread *v, uint64_t set, siginfo_t *info);  /* the oldest of the lowest, or 0 */
 void sig_deliver_all(struct vthread *v, void *ucontext);
 /* A fault of the program's own: the kernel delivers those signals to the code that caused them. */
@@ -34,14 +38,19 @@ void sig_actions_give_back(void);
 int sig_install_nudge(bool on);
 
 /* sigmask.c: virtual masks. */
+void sig_handler_returned(struct vthread *v, uint64_t mask); /* the mask after it */
+void sig_opened(uint64_t mask); /* a thread has this mask now: it may take what the receiver holds back */
 uint64_t sig_unblocked_union(uint32_t *gen); /* what some vthread has unblocked, and which change that is */
 void sig_masks_reset(void);
-/* Dispatched, but blocked by everybody since: the first to unblock it takes it. */
-void sig_leave_stray(int sig);
-uint64_t sig_stray(void);
+/* Signals that the receiver leaves in the kernel though the union has them: nobody could take them when it tried. */
+uint64_t sig_held_back(void);
+void sig_hold_back(int sig);
+void sig_let_go(uint64_t set);
 
 /* sigreceiver.c */
 void sig_trampoline(int sig, siginfo_t *info, void *ucontext);
 void sig_receiver_poke(void);
+void sig_requeue(int sig, const siginfo_t *info); /* makes it pending for the process, in the kernel */
+void sig_code_restore(siginfo_t *info);           /* of one taken from the kernel, which may have been requeued */
 void sig_receiver_wait(uint32_t gen); /* until it has seen that change */
 VTHR_END_DECLS

@@ -6,18 +6,33 @@
 #include "runtime/thread/signal_parts.h"
 #include <errno.h>
 
+#define DISGUISE (-0x56540000)
+
 static int receiver_tid;
 static uint32_t receiver_gen; /* futex: the change of the masks' union that the receiver has seen */
 static siginfo_t received;    /* receiver only: set by its trampoline */
+
+/* The kernel lets nobody send what looks like its own or kill's (si_code >= 0, rt_sigqueueinfo(2)), not even the process to
+ * itself: such a signal goes back with another code, and gets its own again where it is taken. */
+static void code_disguise(siginfo_t *info)
+{
+    if (info->si_code >= 0)
+        info->si_code = DISGUISE - info->si_code;
+}
+void sig_code_restore(siginfo_t *info)
+{
+    if (info->si_code <= DISGUISE && info->si_code >= DISGUISE - 0xffff)
+        info->si_code = DISGUISE - info->si_code;
+}
 
 void sig_trampoline(int sig, siginfo_t *info, void *uc)
 {
     if ((int)SYS0(SYS_gettid) == receiver_tid) {
         received = *info;
         received.si_signo = sig;
+        sig_code_restore(&received);
         return;
     }
-    /* Unblocked here for a moment only (exec, spawn): hand it on. */
     struct vthread *v = vthr_self;
     if (v && v->hooks_off) { /* a vfork child: its own business, and it has only this thread */
         struct sigaction a = sig_action_for_delivery(sig);
@@ -26,11 +41,12 @@ void sig_trampoline(int sig, siginfo_t *info, void *uc)
             a.sa_handler(sig);
         return;
     }
-    if (v && sig_is_virtual(sig) && !v->in_rt && sig_post(v, sig, info) == 0) {
-        store_relaxed(&v->attention, 1);
-        if (load_relaxed(&v->sigpending) & ~v->sigmask)
-            sig_deliver_all(v, uc);
-    }
+    /* Unblocked here for a moment only (exec, spawn), or a thread that libc made for itself (SIGEV_THREAD), with all
+     * unblocked: to the receiver, as it came. */
+    siginfo_t copy = *info;
+    (void)uc;
+    code_disguise(&copy);
+    SYS4(SYS_rt_tgsigqueueinfo, SYS0(SYS_getpid), load_acquire(&receiver_tid), sig, &copy);
 }
 
 struct pick {
@@ -47,17 +63,38 @@ static int pick_one(struct vthread *v, void *arg)
     return 1;
 }
 
-static void dispatch(const siginfo_t *info)
+static struct vthread *somebody_for(int sig)
 {
-    struct pick p = { SIGBIT(info->si_signo), NULL };
+    struct pick p = { SIGBIT(sig), NULL };
 
     vthread_each(pick_one, &p); /* the main vthread comes first */
-    if (p.v) {
-        if (sig_post(p.v, info->si_signo, info) == 0)
-            signal_nudge(p.v);
-    } else {
-        sig_leave_stray(info->si_signo);
+    return p.v;
+}
+
+void sig_requeue(int sig, const siginfo_t *info)
+{
+    siginfo_t copy = *info;
+
+    code_disguise(&copy);
+    SYS3(SYS_rt_sigqueueinfo, SYS0(SYS_getpid), sig, &copy);
+}
+
+static void dispatch(siginfo_t *info)
+{
+    int sig = info->si_signo, r = 0;
+    struct vthread *v;
+
+    while ((v = somebody_for(sig)) && (r = sig_post_shared(v, sig, info)) == -EAGAIN)
+        ; /* it ended, or blocked it meanwhile */
+    if (v) {
+        if (r == 0)
+            signal_nudge(v);
+        return;
     }
+    sig_hold_back(sig);
+    sig_requeue(sig, info);
+    if (somebody_for(sig))
+        sig_let_go(SIGBIT(sig));
 }
 
 void sig_receiver_poke(void)
@@ -83,7 +120,7 @@ static void *receiver_main(void *arg)
     sys_futex_wake((uint32_t *)&receiver_tid, 1);
     for (;;) {
         uint32_t gen;
-        uint64_t mask = ~(sig_unblocked_union(&gen) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+        uint64_t mask = ~((sig_unblocked_union(&gen) & ~sig_held_back()) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
 
         /* Everything is blocked here: whatever was removed from the union before gen can no longer be taken. */
         if (xchg_acq_rel(&receiver_gen, gen) != gen)
@@ -117,7 +154,7 @@ int signal_start(struct vthread *main_v)
     sig_masks_reset();
     receiver_tid = 0;
     receiver_gen = 0;
-    signal_mask_ref(main_v->sigmask);
+    signal_mask_ref(main_v);
     r = start_receiver();
     if (r)
         ksig_set_mask(main_v->sigmask);

@@ -49,6 +49,8 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         arch_tp_mend();
         block_end(v);
         v->intr = 0;
+        if (r > 0)
+            sig_code_restore(info);
         if (r != -EINTR)
             return (int)r;
         cancel_point(v);
