@@ -70,6 +70,9 @@ int arch_init(const char **why);
 long arch_syscall_intr(const uint8_t *flag, long nr, long a, long b, long c, long d, long e, long f);
 /* In a signal handler: if the interrupted code was about to make such a call, makes it return -EINTR instead. */
 void arch_abort_syscall(void *ucontext);
+/* In a signal handler: if the kernel is going to restart the system call that the signal interrupted, and it is one that signals
+ * end (signal(7)), makes it return -EINTR instead. */
+void arch_end_syscall(void *ucontext);
 
 /* Redirects a jump buffer that setjmp filled so that longjmp to it calls fn, on the frame that called setjmp.
  * Used for the base cancellation buffer of main.  `buf` is glibc's __jmp_buf. */

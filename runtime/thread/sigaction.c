@@ -100,7 +100,8 @@ void sig_actions_give_back(void)
 
 int sig_install_nudge(bool on)
 {
-    struct sigaction nudge = { .sa_sigaction = sig_on_nudge, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    /* SA_RESTART: what libc waits for inside itself goes on, unless a handler ran that ends it (sig_on_nudge). */
+    struct sigaction nudge = { .sa_sigaction = sig_on_nudge, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
     uint64_t model[KERNEL_SIGACTION_WORDS] = { 0 };
 
     if (on) {

@@ -391,11 +391,19 @@ void sig_on_nudge(int sig, siginfo_t *info, void *uc)
         return; /* it looks by itself */
     if (load_relaxed(&v->attention)) {
         uint64_t mask = set_bits(&frame->uc_sigmask);
+        uint8_t before = v->sig_ran;
+
+        v->sig_ran = 0;
 
         if (mask != (KSIG_CARRIER_MASK & ~SIG_UNMASKABLE)) /* around an exec or spawn.  The handler may park: the carrier's mask is its own */
             ksig_set_mask(KSIG_CARRIER_MASK);
         attend(v, uc);
         arch_abort_syscall(uc);
+        if (v->sig_ran & SIG_RAN_PLAIN)
+            arch_end_syscall(uc);
+        v->sig_ran |= before;
+        if (v->sig_ran & v->intr)
+            store_relaxed(&v->attention, 1);
     }
     errno = saved;
 }

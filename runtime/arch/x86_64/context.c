@@ -58,6 +58,33 @@ void arch_abort_syscall(void *ucontext)
         *pc = (greg_t)arch_intr_abort;
 }
 
+/* Those that signal(7) lists as restarted by SA_RESTART, and that libc makes by itself. */
+static bool ends_by_signal(long nr)
+{
+    switch (nr) {
+    case SYS_read: case SYS_readv: case SYS_write: case SYS_writev: case SYS_ioctl: case SYS_open: case SYS_openat:
+    case SYS_wait4: case SYS_waitid: case SYS_accept: case SYS_accept4: case SYS_connect: case SYS_recvfrom: case SYS_recvmsg:
+    case SYS_recvmmsg: case SYS_sendto: case SYS_sendmsg: case SYS_sendmmsg: case SYS_flock: case SYS_fcntl: case SYS_futex:
+    case SYS_mq_timedreceive: case SYS_mq_timedsend: case SYS_getrandom:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A call that is to be restarted: the program counter is back at the instruction, rax has its number again, and rcx is as the
+ * instruction left it, the address after it. */
+void arch_end_syscall(void *ucontext)
+{
+    greg_t *g = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+    const unsigned char *pc = (const unsigned char *)g[REG_RIP];
+
+    if (g[REG_RCX] != g[REG_RIP] + 2 || !ends_by_signal(g[REG_RAX]) || pc[0] != 0x0f || pc[1] != 0x05)
+        return;
+    g[REG_RAX] = -EINTR;
+    g[REG_RIP] += 2;
+}
+
 /* glibc mangles jump buffers with the pointer guard at %fs:0x30 (sysdeps/unix/sysv/linux/x86_64/pointer_guard.h). */
 void arch_jmpbuf_redirect(void *buf, void (*fn)(void))
 {
