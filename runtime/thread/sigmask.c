@@ -176,6 +176,8 @@ void sig_handler_returned(struct vthread *v, uint64_t mask)
     if (mask == v->mask_counted) {
         v->sigmask = mask;
         sig_opened(mask);
+        if (load_relaxed(&v->sigpending) & ~mask) /* above a fault nobody looks right after */
+            store_relaxed(&v->attention, 1);
     } else {
         set_mask(v, mask);
     }
