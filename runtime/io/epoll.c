@@ -10,13 +10,13 @@ static long block(struct vthread *v, int epfd, struct epoll_event *ev, int max, 
 {
     uint64_t now = deadline == NO_DEADLINE ? 0 : now_ns(), left = deadline > now ? deadline - now : 0;
     struct timespec ts = { (time_t)(left / NSEC_PER_SEC), (long)(left % NSEC_PER_SEC) };
-    long r = BLOCKING(v, true, false, SYS_epoll_pwait2, epfd, ev, max, deadline == NO_DEADLINE ? NULL : &ts, NULL, 8);
+    long r = blocking_go_on(v, true, false, SYS_epoll_pwait2, epfd, (long)ev, max, deadline == NO_DEADLINE ? 0 : (long)&ts, 0, 8);
 
     if (r == -ENOSYS) { /* Linux 5.11; whole milliseconds, never early */
         uint64_t ms = (left + 999999) / 1000000;
         int timeout = deadline == NO_DEADLINE ? -1 : ms > INT_MAX ? INT_MAX : (int)ms;
 
-        r = BLOCKING(v, true, false, SYS_epoll_pwait, epfd, ev, max, timeout, NULL, 8);
+        r = blocking_go_on(v, true, false, SYS_epoll_pwait, epfd, (long)ev, max, timeout, 0, 8);
     }
     return r;
 }
