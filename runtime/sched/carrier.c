@@ -203,6 +203,9 @@ void carrier_wait_spare(struct carrier *c)
     arch_tp_mend();
     store_relaxed(&c->assigned, 0u);
     c->proc = c->given;
+    /* Nobody has polled since the last owner got stuck, and the queue may be full of those that get stuck next. */
+    c->proc->since_poll = c->proc->poll_quota;
+    c->proc->taken_over = true;
 }
 
 void carrier_reset_child(void)

@@ -3,7 +3,9 @@
  * A vthread made ready goes to `next`, the fast slot of the waker's processor (its data is in cache and its waker is about to stop);
  * who was there moves to the run queue's tail.  Events of a poll go to the tail, in order.  `next` may overtake the queue
  * NEXT_STREAK times in a row; every GLOBAL_EVERY-th mount looks at the global queue first.  The poller is looked at again
- * when those made ready by the last look have had their turn: earlier, it would report the same descriptors again.
+ * when those made ready by the last look have had their turn: earlier, it would report the same descriptors again.  After a
+ * handoff it is looked at first, and who wakes then goes before the queue: it may hold many that compute, each of which
+ * keeps the processor until the next handoff, while the kernel runs a native thread soon after its wait ends.
  *
  * Whoever owns a processor may push to its queue; anybody may take from queue and slot, by CAS.  Callers without a processor
  * use the global queue, then (fence) look for a sleeper: see proc.c. */
@@ -148,6 +150,9 @@ void sched_ready_tail(struct vthread *v)
         ready_migrate(v);
     } else if (unlikely(!p)) {
         ready_elsewhere(v);
+    } else if (unlikely(p->taken_over)) {
+        fifo_push(&p->inbox_lk, &p->inbox_head, &p->inbox_tail, &p->inbox_n, v);
+        p->count.wakes++;
     } else {
         push_tail(p, v);
         p->count.wakes++;

@@ -34,6 +34,7 @@ struct proc {
     struct vthread *next;     /* fast slot: the vthread just made ready; taken by CAS */
     uint32_t next_streak;     /* times in a row that `next` overtook the queue */
     uint32_t since_poll, poll_quota;
+    bool taken_over;          /* the owner's first poll since a handoff: who wakes then overtakes the queue */
     uint32_t id;
     uint32_t sleeping;        /* 1: the owner sleeps in the poller, or is about to */
     uint32_t prng;
@@ -41,7 +42,7 @@ struct proc {
     struct timers timers;
     struct poller poller;
     struct vthr_lock inbox_lk;
-    struct vthread *inbox_head, *inbox_tail; /* from others, for this processor only (VTHR_MIGRATE) */
+    struct vthread *inbox_head, *inbox_tail; /* from others, for this processor only (VTHR_MIGRATE, taken_over) */
     uint32_t inbox_n;
     struct counters count;    /* written by the owner */
     /* Monitor only. */

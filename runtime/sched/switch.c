@@ -96,6 +96,7 @@ static void poll_now(struct proc *p)
     timers_run(&p->timers, now_ns());
     poller_poll(&p->poller);
     p->since_poll = 0;
+    p->taken_over = false;
     p->poll_quota = POLL_MIN + runq_len(&p->rq) + ready_global_len() / vthr_nprocs;
     if (runq_len(&p->rq) > 1 && load_relaxed(&vthr_nsleeping))
         sched_wake_one();
