@@ -146,7 +146,13 @@ int thread_getattr(pthread_t th, pthread_attr_t *attr)
     pthread_attr_setdetachstate(attr, load_relaxed(&v->join) == 2 ? PTHREAD_CREATE_DETACHED : PTHREAD_CREATE_JOINABLE);
     /* The stack as asked for, at the top of what there is: what lies below is slack above the guard. */
     size_t size = v->attr_stack_size < v->stack_size ? v->attr_stack_size : v->stack_size;
-    r = pthread_attr_setstack(attr, v->stack_lo + (v->stack_size - size), size);
+    char *lo = (char *)v->stack_lo + (v->stack_size - size);
+
+    /* A runtime may put guard pages of its own there.  The end moves up into the thread image, which natively lies within
+     * the stack too.  A stack of the program's own is what the program said. */
+    if (!v->user_stack)
+        lo += -(uintptr_t)lo & 4095;
+    r = pthread_attr_setstack(attr, lo, size);
     if (r)
         pthread_attr_destroy(attr);
     return r;
