@@ -58,6 +58,7 @@ struct carrier {
     struct arch_thread os;  /* for the switch */
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
+    uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
     void *altstack;         /* ss_sp of the alternate signal stack in force on this OS thread */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */

@@ -83,8 +83,9 @@ void signal_nudge(struct vthread *v)
     w = load_acquire(&v->w.word);
     if (!waiter_wake(&v->w, w >> 3, W_INTR)) {
         c = load_acquire(&v->carrier);
-        if (c && v != vthr_self)
-            SYS3(SYS_tgkill, SYS0(SYS_getpid), c->tid, SIG_NUDGE);
+        if (c && v != vthr_self && !__atomic_exchange_n(&c->nudged, 1u, __ATOMIC_SEQ_CST) &&
+            SYS3(SYS_tgkill, SYS0(SYS_getpid), c->tid, SIG_NUDGE) < 0)
+            store_release(&c->nudged, 0u);
     }
     wake_leave(self);
 }
@@ -377,6 +378,16 @@ void rt_attention(struct vthread *v)
         attend(v, NULL);
 }
 
+/* The kernel queues this signal (it counts as a real-time one) and delivers all that wait at once, each in a frame on top of the
+ * other: so one at a time is sent to an OS thread. */
+static void arrived(struct vthread *v)
+{
+    struct carrier *c = v ? v->carrier : vthr_carrier;
+
+    if (c)
+        __atomic_store_n(&c->nudged, 0u, __ATOMIC_SEQ_CST);
+}
+
 void sig_on_nudge(int sig, siginfo_t *info, void *uc)
 {
     struct vthread *v = vthr_self;
@@ -385,6 +396,7 @@ void sig_on_nudge(int sig, siginfo_t *info, void *uc)
 
     (void)sig;
     (void)info;
+    arrived(v); /* first: what is sent from here on comes again */
     if (!v || v->hooks_off)
         return;
     if (v->in_rt)

@@ -28,6 +28,7 @@ void on_signal(int sig)
 struct SignalMask : testing::Test {
     static void SetUpTestSuite()
     {
+        vthr_boot(); /* as the library's constructor */
         vthr_config.carriers = 1;
         vthr_config.cache = 16;
         vthr_config.spares = 8;

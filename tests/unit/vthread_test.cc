@@ -34,6 +34,7 @@ __thread int tls_data = 42;
 struct Vthread : testing::Test {
     static void SetUpTestSuite()
     {
+        vthr_boot(); /* as the library's constructor */
         vthr_config.carriers = 1;
         vthr_config.cache = 16;
         vthr_config.spares = 8;
