@@ -67,6 +67,30 @@ static struct vthread *global_pop(void)
 {
     return fifo_pop(&global.lk, &global.head, &global.n);
 }
+/* Owner of p, whose own queue is empty: its share of the global queue becomes its own, so that thousands of vthreads made ready by
+ * one look at the poller follow each other directly.  Returns the first. */
+static struct vthread *global_share(struct proc *p)
+{
+    struct vthread *first, *v;
+    uint32_t n;
+
+    if (load_relaxed(&global.n) == 0)
+        return NULL;
+    lock(&global.lk);
+    n = global.n / vthr_nprocs;
+    first = global.head;
+    for (v = first; v;) {
+        global.head = v->q_next;
+        store_relaxed(&global.n, global.n - 1);
+        if (v != first)
+            runq_push(&p->rq, v);
+        if (n-- <= 1 || runq_len(&p->rq) >= RUNQ_SIZE / 2)
+            break;
+        v = global.head;
+    }
+    unlock(&global.lk);
+    return first;
+}
 static struct vthread *inbox_pop(struct proc *p)
 {
     return fifo_pop(&p->inbox_lk, &p->inbox_head, &p->inbox_n);
@@ -182,8 +206,9 @@ struct vthread *ready_pick_local(struct proc *p)
     p->next_streak = 0;
     if (unlikely(p->tick % GLOBAL_EVERY == 0) && (v = global_pop()))
         return v;
-    v = runq_pop_spmc(&p->rq);
-    return v ? v : take_next(p);
+    if ((v = runq_pop_spmc(&p->rq)) || (v = take_next(p)))
+        return v;
+    return unlikely(load_relaxed(&global.n)) ? global_share(p) : NULL;
 }
 
 static struct vthread *steal(struct proc *p)
@@ -236,7 +261,7 @@ struct vthread *ready_find(struct proc *p)
         return v;
     if (p->tick % GLOBAL_EVERY == 0 && (v = global_pop()))
         return v;
-    if ((v = inbox_pop(p)) || (v = runq_pop_spmc(&p->rq)) || (v = take_next(p)) || (v = global_pop()))
+    if ((v = inbox_pop(p)) || (v = runq_pop_spmc(&p->rq)) || (v = take_next(p)) || (v = global_share(p)))
         return v;
     return vthr_nprocs > 1 ? steal(p) : NULL;
 }
