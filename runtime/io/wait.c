@@ -40,13 +40,24 @@ static void ask(struct io_wait *w)
     w->asked = true;
 }
 
+/* In non-blocking mode, or gone since the attempt: then the kernel had no mode to tell. */
+static long not_blocking(struct io_wait *w)
+{
+    uint32_t gen = fd_gen(w->d), began = w->gen;
+
+    if (likely(gen == began && !(gen & 1)))
+        return -EAGAIN;
+    w->gen = gen;
+    return began & 1 ? 0 : -EBADF;
+}
+
 long io_wait_more(struct vthread *v, struct io_wait *w)
 {
     long r;
 
     if (!w->asked) {
         if (!fd_is_blocking(w->d))
-            return -EAGAIN;
+            return not_blocking(w);
         ask(w);
     }
     r = park(v, w);

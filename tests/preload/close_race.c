@@ -30,6 +30,13 @@ static long wait_select(int fd)
     long n = select(fd + 1, &r, NULL, &e, &tv);
     return n < 0 && errno == EBADF ? 1 : n;
 }
+static long wait_read(int fd)
+{
+    char c;
+    long n = read(fd, &c, 1);
+    return n < 0 && errno == EBADF ? 1 : n;
+}
+
 static long (*waiting)(int);
 
 static void *waiter(void *arg)
@@ -90,48 +97,6 @@ static void race(const char *what, long (*fn)(int), int ev, int replace)
     puts(what);
 }
 
-// The read begins about when the number is given to another file.
-static void *racing_reader(void *arg)
-{
-    for (int i = 0; i < ROUNDS; i++) {
-        char c;
-        while (atomic_load(&go) <= i)
-            sched_yield();
-        long n = read(atomic_load(&fd_now), &c, 1);
-        CHECK(n == 1 || (n == -1 && errno == EBADF));
-        atomic_store(&done, i + 1);
-    }
-    return arg;
-}
-
-static void read_race(void)
-{
-    struct timespec late = in_ms(CLOCK_MONOTONIC, LIMIT_MS);
-    go = done = 0;
-    pthread_t t = start(racing_reader, NULL);
-    for (int i = 0; i < ROUNDS; i++) {
-        int p[2], q[2];
-        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
-        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, q), 0);
-        atomic_store(&fd_now, p[0]);
-        atomic_store(&go, i + 1);
-        pause_a_little();
-        CHECK_EQ(dup2(q[0], p[0]), p[0]);
-        pause_a_little();
-        CHECK_EQ(write(q[1], "o", 1), 1); // first: Linux wakes for the old file and then looks at the new one
-        CHECK(write(p[1], "d", 1) == 1 || errno == EPIPE);
-        while (atomic_load(&done) <= i)
-            sched_yield();
-        close(p[0]);
-        close(p[1]);
-        close(q[0]);
-        close(q[1]);
-    }
-    finish(t);
-    CHECK(!reached(CLOCK_MONOTONIC, late));
-    puts("read: replaced while it begins");
-}
-
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -142,6 +107,7 @@ int main(void)
     race("poll for the peer's end: closed", wait_poll, POLLIN | POLLRDHUP, 0);
     race("poll for urgent data: closed", wait_poll, POLLIN | POLLPRI, 0);
     race("select: replaced", wait_select, 0, 1);
-    read_race();
+    race("read: replaced", wait_read, 0, 1);
+    race("read: closed", wait_read, 0, 0);
     return 0;
 }
