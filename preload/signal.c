@@ -223,13 +223,8 @@ HOOK int sigwait(const sigset_t *restrict set, int *restrict sig)
 HOOK int sigaltstack(const stack_t *restrict ss, stack_t *restrict old)
 {
     struct vthread *v = vthr_self;
-    int r = REAL(sigaltstack)(ss, old); /* on this OS thread, where it belongs to the mounted vthread */
 
-    if (v && r == 0 && ss) {
-        v->altstack = *ss;
-        if (ss->ss_flags & SS_DISABLE)
-            v->altstack.ss_sp = NULL;
-        v->carrier->altstack = v->altstack.ss_sp;
-    }
-    return r;
+    if (!v)
+        return REAL(sigaltstack)(ss, old);
+    return (int)posix(signal_altstack(v, ss, old, (uintptr_t)__builtin_frame_address(0)));
 }

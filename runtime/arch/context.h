@@ -74,6 +74,20 @@ void arch_abort_syscall(void *ucontext);
  * end (signal(7)), makes it return -EINTR instead. */
 void arch_end_syscall(void *ucontext);
 
+/* Signal frames (x86_64/frame.c); uc is a handler's third argument.
+ * The stack pointer of the interrupted code, and the highest address below it that a handler may use. */
+uintptr_t arch_frame_sp(const void *uc);
+uintptr_t arch_frame_below(const void *uc);
+/* From a handler that runs on a stack of ours: goes on as fn(sig, info, uc) on the stack that ends at sp, from a copy of the frame.
+ * Returns only if there is no memory at sp. */
+void arch_handler_move(uintptr_t sp, int sig, siginfo_t *info, void *uc, void (*fn)(int, siginfo_t *, void *));
+/* In the handler of SIGSEGV and SIGBUS, first: true if that was arch_handler_move's, which is dealt with. */
+bool arch_copy_failed(void *uc);
+/* The return from this frame leaves the OS thread's alternate signal stack as it is then. */
+void arch_frame_keep_altstack(void *uc);
+/* fn(arg) on the stack that ends at sp. */
+void arch_call_on(uintptr_t sp, void (*fn)(void *), void *arg) __attribute__((visibility("hidden")));
+
 /* Redirects a jump buffer that setjmp filled so that longjmp to it calls fn, on the frame that called setjmp.
  * Used for the base cancellation buffer of main.  `buf` is glibc's __jmp_buf. */
 void arch_jmpbuf_redirect(void *buf, void (*fn)(void));

@@ -20,6 +20,8 @@
 
 #define CARRIER_STACK 65536ul
 #define FIRST_STACK 65536ul
+#define SIGSTACK 65536ul
+#define SIGSTACK_GUARD 4096ul
 
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
@@ -31,9 +33,22 @@ unsigned carrier_count(void)
     return load_relaxed(&n_carriers);
 }
 
+/* With its memory, which it keeps. */
+static struct carrier *fresh_descriptor(void)
+{
+    struct carrier *c = meta_alloc(sizeof *c);
+    char *block = c ? slab_alloc(SIGSTACK + SIGSTACK_GUARD, SIGSTACK_GUARD) : NULL;
+
+    if (!block)
+        return NULL;
+    c->sigstack = block + SIGSTACK_GUARD;
+    return c;
+}
+
 static struct carrier *new_descriptor(void)
 {
     struct carrier *c;
+    char *sigstack;
 
     lock(&lk);
     c = unused;
@@ -41,10 +56,12 @@ static struct carrier *new_descriptor(void)
         unused = c->next_spare;
     unlock(&lk);
     if (!c)
-        c = meta_alloc(sizeof *c);
+        c = fresh_descriptor();
     if (!c)
         return NULL;
+    sigstack = c->sigstack;
     memset(c, 0, sizeof *c);
+    c->sigstack = sigstack;
     lock(&lk);
     if (!arch_thread_reserve(&c->os)) {
         c->next_spare = unused;
@@ -53,6 +70,20 @@ static struct carrier *new_descriptor(void)
     }
     unlock(&lk);
     return c;
+}
+
+bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp)
+{
+    return sp - (uintptr_t)c->sigstack < SIGSTACK;
+}
+
+/* Refused while the program's alternate stack is in use (it makes its first thread in a signal handler): then the handlers run where
+ * the kernel put them until the next try. */
+static void set_sigstack(struct carrier *c)
+{
+    stack_t s = { .ss_sp = c->sigstack, .ss_size = SIGSTACK };
+
+    SYS2(SYS_sigaltstack, &s, NULL);
 }
 
 void carrier_main(void *arg)
@@ -64,6 +95,7 @@ void carrier_main(void *arg)
     image_enter();
     c->tid = (int)SYS0(SYS_gettid);
     ksig_set_mask(KSIG_CARRIER_MASK);
+    set_sigstack(c);
     if (!c->is_first)
         arch_thread_begin(&c->os);
     sched_loop(c);
@@ -78,6 +110,7 @@ static struct carrier *own_carrier(void)
 
 void carrier_begin_first(struct vthread *main_v)
 {
+    set_sigstack(main_v->carrier);
     arch_thread_begin(&main_v->carrier->os);
 }
 
@@ -169,8 +202,11 @@ void carrier_assign(struct carrier *c, struct proc *p)
 
 static void end_os_thread(struct carrier *c)
 {
+    stack_t off = { .ss_flags = SS_DISABLE };
+
     vthr_carrier = NULL; /* what libc still does on this thread is a native thread's */
     arch_tp_pin(&c->os);
+    SYS2(SYS_sigaltstack, &off, NULL);
     lock(&lk);
     arch_thread_release(&c->os);
     c->next_spare = unused;

@@ -166,7 +166,6 @@ int sched_adopt(struct vthread *v, const char **why)
     }
     c->proc = &vthr_procs[0];
     c->cur = v;
-    c->altstack = v->altstack.ss_sp;
     v->carrier = c;
     v->w.vt = v;
     v->life = VT_LIVE;

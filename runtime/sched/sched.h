@@ -59,7 +59,7 @@ struct carrier {
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
     uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
-    void *altstack;         /* ss_sp of the alternate signal stack in force on this OS thread */
+    char *sigstack;         /* what the kernel delivers signals on: thread/sigstack.c */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     struct carrier *next_spare;
@@ -202,6 +202,8 @@ void carrier_wait_spare(struct carrier *c);             /* returns with c->proc 
 unsigned carrier_count(void);
 /* The process's first OS thread has switched nothing yet: see arch_thread_begin. */
 void carrier_begin_first(struct vthread *main_v);
+/* The signal stack of the OS thread contains sp: thread/sigstack.c. */
+bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp);
 /* Around libc functions that block all signals on the calling OS thread for a while (they make processes or threads of their
  * own).  No park in between.  Any thread. */
 void carrier_pin(void);

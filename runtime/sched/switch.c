@@ -8,23 +8,12 @@
 #include "runtime/base/panic.h"
 #include "runtime/sched/ready.h"
 
-/* The kernel keeps one alternate signal stack for each OS thread: the mounted vthread's. */
-static VTHR_NOINLINE void set_altstack(struct carrier *c, struct vthread *v)
-{
-    stack_t off = { .ss_flags = SS_DISABLE };
-
-    SYS2(SYS_sigaltstack, v->altstack.ss_sp ? &v->altstack : &off, NULL);
-    c->altstack = v->altstack.ss_sp;
-}
-
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
 {
     v->carrier = c;
     v->proc = p;
     c->cur = v;
     store_relaxed(&p->tick, p->tick + 1);
-    if (unlikely(c->altstack != v->altstack.ss_sp))
-        set_altstack(c, v);
 }
 
 void sched_after_switch(struct carrier *c)

@@ -53,8 +53,8 @@ static void adopt_main(void)
     v->tid = *image_tid(v->pd);
     v->ctx.tp = (uintptr_t)v->pd;
     v->refs = 2;
-    if (SYS2(SYS_sigaltstack, NULL, &v->altstack) < 0 || (v->altstack.ss_flags & SS_DISABLE))
-        v->altstack.ss_sp = NULL;
+    SYS2(SYS_sigaltstack, NULL, &v->altstack);
+    v->altstack.ss_flags &= ~SS_ONSTACK; /* shown, not set */
     SYS2(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
 }
 

@@ -29,9 +29,12 @@ static int install(int sig, const struct sigaction *a)
         sigfillset(&k.sa_mask);
     } else if (is_ours(sig, a)) {
         /* The masks are virtual: whether it is blocked is seen by sig_on_fault. */
+        uint64_t mask = SIGBIT(SIG_NUDGE); /* sigaddset refuses it */
+
         k.sa_sigaction = sig == SIGSEGV && arch_tp_traps() ? arch_fault_entry : sig_on_fault;
-        k.sa_flags = SA_SIGINFO | SA_NODEFER | (a->sa_flags & (SA_ONSTACK | SA_RESTART));
+        k.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK | (a->sa_flags & SA_RESTART);
         sigemptyset(&k.sa_mask);
+        memcpy(&k.sa_mask, &mask, sizeof mask);
     }
     return REAL(sigaction)(sig, &k, NULL) ? -errno : 0;
 }
@@ -78,6 +81,11 @@ struct sigaction sig_action_for_delivery(int sig)
     return a;
 }
 
+int sig_action_flags(int sig)
+{
+    return load_relaxed(&acts[sig].sa_flags);
+}
+
 void sig_actions_take_over(void)
 {
     for (int sig = 1; sig < NSIG_; sig++) {
@@ -101,7 +109,7 @@ void sig_actions_give_back(void)
 int sig_install_nudge(bool on)
 {
     /* SA_RESTART: what libc waits for inside itself goes on, unless a handler ran that ends it (sig_on_nudge). */
-    struct sigaction nudge = { .sa_sigaction = sig_on_nudge, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_RESTART };
+    struct sigaction nudge = { .sa_sigaction = sig_on_nudge, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART };
     uint64_t model[KERNEL_SIGACTION_WORDS] = { 0 };
 
     if (on) {

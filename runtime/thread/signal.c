@@ -255,13 +255,15 @@ struct interrupted {
 
 /* The handler returns to the program, or into the frame that the kernel made, in a child without the runtime.  A call that it
  * interrupted ends: what that waits for was the parent's. */
-static void after_fork(struct vthread *v, uint64_t mask, ucontext_t *frame)
+static void after_fork(struct vthread *v, uint64_t mask, const stack_t *alt, ucontext_t *frame)
 {
     v->sig_ran = SIG_RAN_ANY;
-    if (frame)
+    if (frame) {
         memcpy(&frame->uc_sigmask, &mask, 8);
-    else
+        frame->uc_stack = *alt;
+    } else {
         ksig_set_mask(mask);
+    }
 }
 
 /* A function of its own: getcontext counts as returning twice. */
@@ -271,45 +273,74 @@ static VTHR_NOINLINE ucontext_t *made_context(ucontext_t *made)
     return made;
 }
 
-/* The handler sees the vthread's mask, and what it leaves there is the mask after it; the OS thread goes back to its own. */
-static uint64_t call_with_context(const struct sigaction *a, int sig, siginfo_t *info, ucontext_t *uc, uint64_t mask)
-{
-    uint64_t kernel = set_bits(&uc->uc_sigmask);
+/* One call of a handler of the program's. */
+struct call {
+    const struct sigaction *a;
+    int sig;
+    siginfo_t *info;
+    ucontext_t *uc;
+};
 
-    memcpy(&uc->uc_sigmask, &mask, 8);
-    a->sa_sigaction(sig, info, uc);
-    mask = set_bits(&uc->uc_sigmask);
-    memcpy(&uc->uc_sigmask, &kernel, 8);
-    return mask;
+static void call_handler(void *arg)
+{
+    struct call *c = arg;
+
+    if (c->a->sa_flags & SA_SIGINFO)
+        c->a->sa_sigaction(c->sig, c->info, c->uc);
+    else
+        c->a->sa_handler(c->sig);
+}
+
+/* On the stack that ends at top, or here.  Its context shows the vthread's mask and alternate stack, and what it leaves there is what
+ * holds after it; the OS thread goes back to its own. */
+static void call_with_context(uintptr_t top, struct call *c, uint64_t *mask, stack_t *alt)
+{
+    uint64_t kernel = 0;
+
+    if (c->uc) {
+        kernel = set_bits(&c->uc->uc_sigmask);
+        memcpy(&c->uc->uc_sigmask, mask, 8);
+        c->uc->uc_stack = *alt;
+    }
+    if (top)
+        arch_call_on(top, call_handler, c);
+    else
+        call_handler(c);
+    if (c->uc) {
+        *mask = set_bits(&c->uc->uc_sigmask);
+        *alt = c->uc->uc_stack;
+        memcpy(&c->uc->uc_sigmask, &kernel, 8);
+    }
 }
 
 static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struct sigaction *a, void *uc)
 {
     ucontext_t *frame = uc;
-    struct interrupted call = { v->sigwaiting, v->sig_ran, v->intr };
+    struct interrupted was = { v->sigwaiting, v->sig_ran, v->intr };
+    struct call call = { a, sig, info, uc };
     ucontext_t made;
-    uint64_t old = v->sigmask, after = old;
+    uint64_t mask = v->sigmask;
+    uintptr_t top;
+    stack_t alt;
     int saved = errno;
 
     v->sigwaiting = 0;
     v->sig_ran = v->intr = 0;
     v->sigmask |= set_bits(&a->sa_mask) | (a->sa_flags & SA_NODEFER ? 0 : SIGBIT(sig));
-    if (a->sa_flags & SA_SIGINFO) {
-        if (!uc)
-            uc = made_context(&made);
-        after = call_with_context(a, sig, info, uc, old);
-    } else {
-        a->sa_handler(sig);
-    }
+    if (!uc && (a->sa_flags & SA_SIGINFO))
+        call.uc = made_context(&made);
+    top = sig_stack_enter(v, a->sa_flags, &alt);
+    call_with_context(top, &call, &mask, &alt);
     if (!vthr_self) { /* forked in the handler: the kernel's mask is the program's now */
-        after_fork(v, after, frame);
+        after_fork(v, mask, &alt, frame);
         errno = saved;
         return;
     }
-    sig_handler_returned(v, after);
-    v->sigwaiting = call.sigwaiting;
-    v->intr = call.intr;
-    v->sig_ran = call.sig_ran | (a->sa_flags & SA_RESTART ? SIG_RAN_RESTART : SIG_RAN_PLAIN);
+    sig_stack_leave(v, &alt);
+    sig_handler_returned(v, mask);
+    v->sigwaiting = was.sigwaiting;
+    v->intr = was.intr;
+    v->sig_ran = was.sig_ran | (a->sa_flags & SA_RESTART ? SIG_RAN_RESTART : SIG_RAN_PLAIN);
     fence_seq_cst(); /* as in signal_wait */
     errno = saved;
 }
@@ -324,15 +355,28 @@ static void deliver(struct vthread *v, int sig, siginfo_t *info, void *uc)
         default_action(sig);
 }
 
+/* The frame goes back to code of the vthread's, on whatever carrier. */
+static void open_carrier(struct vthread *v)
+{
+    if (v)
+        ksig_set_mask(KSIG_CARRIER_MASK); /* SIG_NUDGE, and where an exec or spawn has its own mask.  The handler may park. */
+}
+static void before_return(struct vthread *v, void *uc)
+{
+    if (v && v == vthr_self)
+        arch_frame_keep_altstack(uc);
+}
+
 /* As the kernel would have delivered it: to the handler, which counts as blocking it; by default the process ends at the
  * faulting instruction, or by a signal again if somebody sent it. */
-void sig_on_fault(int sig, siginfo_t *info, void *uc)
+static void on_fault(int sig, siginfo_t *info, void *uc)
 {
     struct vthread *v = vthr_self;
     struct sigaction a = sig_action_for_delivery(sig);
     bool sent = info->si_code <= 0, blocked = v && (v->sigmask & SIGBIT(sig));
     struct kernel_sigaction dfl = { 0 };
 
+    open_carrier(v);
     if (sig_is_handler(&a) && !blocked) {
         if (v)
             run_handler(v, sig, info, &a, uc);
@@ -344,6 +388,20 @@ void sig_on_fault(int sig, siginfo_t *info, void *uc)
         SYS4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
     } else if (a.sa_handler == SIG_DFL) {
         default_action(sig);
+    }
+    before_return(v, uc);
+}
+
+void sig_on_fault(int sig, siginfo_t *info, void *uc)
+{
+    struct kernel_sigaction dfl = { 0 };
+
+    if ((sig != SIGSEGV && sig != SIGBUS) || !arch_copy_failed(uc)) {
+        if (!sig_move(vthr_self, sig_action_flags(sig), sig, info, uc, on_fault)) {
+            /* No room on the stack.  Natively the kernel then forces this: */
+            SYS4(SYS_rt_sigaction, SIGSEGV, &dfl, NULL, 8);
+            default_action(SIGSEGV);
+        }
     }
 }
 
@@ -388,36 +446,44 @@ static void arrived(struct vthread *v)
         __atomic_store_n(&c->nudged, 0u, __ATOMIC_SEQ_CST);
 }
 
-void sig_on_nudge(int sig, siginfo_t *info, void *uc)
+static void on_nudge(int sig, siginfo_t *info, void *uc)
 {
     struct vthread *v = vthr_self;
-    ucontext_t *frame = uc;
+    uint8_t before = v->sig_ran;
     int saved = errno;
 
     (void)sig;
     (void)info;
-    arrived(v); /* first: what is sent from here on comes again */
-    if (!v || v->hooks_off)
-        return;
-    if (v->in_rt)
-        return; /* it looks by itself */
-    if (load_relaxed(&v->attention)) {
-        uint64_t mask = set_bits(&frame->uc_sigmask);
-        uint8_t before = v->sig_ran;
-
-        v->sig_ran = 0;
-
-        if (mask != (KSIG_CARRIER_MASK & ~SIG_UNMASKABLE)) /* around an exec or spawn.  The handler may park: the carrier's mask is its own */
-            ksig_set_mask(KSIG_CARRIER_MASK);
-        attend(v, uc);
-        arch_abort_syscall(uc);
-        if (v->sig_ran & SIG_RAN_PLAIN)
-            arch_end_syscall(uc);
-        v->sig_ran |= before;
-        if (v->sig_ran & v->intr)
-            store_relaxed(&v->attention, 1);
-    }
+    v->sig_ran = 0;
+    open_carrier(v);
+    attend(v, uc);
+    arch_abort_syscall(uc);
+    if (v->sig_ran & SIG_RAN_PLAIN)
+        arch_end_syscall(uc);
+    v->sig_ran |= before;
+    if (v->sig_ran & v->intr)
+        store_relaxed(&v->attention, 1);
+    before_return(v, uc);
     errno = saved;
+}
+
+/* Of the handler that is likely to run next. */
+static int next_flags(struct vthread *v)
+{
+    uint64_t set = load_relaxed(&v->sigpending) & ~v->sigmask;
+
+    return set ? sig_action_flags(__builtin_ctzll(set) + 1) : 0;
+}
+
+void sig_on_nudge(int sig, siginfo_t *info, void *uc)
+{
+    struct vthread *v = vthr_self;
+
+    arrived(v); /* first: what is sent from here on comes again */
+    if (!v || v->hooks_off || v->in_rt) /* in the runtime it looks by itself */
+        return;
+    if (load_relaxed(&v->attention))
+        sig_move(v, next_flags(v), sig, info, uc, on_nudge);
 }
 
 /* --- Sending --- */

@@ -21,6 +21,8 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
 int signal_send(struct vthread *to, int sig, const siginfo_t *info);
 int signal_send_self(struct vthread *v, int sig, int code);
 uint64_t signal_pending(struct vthread *v);
+/* sigaltstack(2) for v, the caller, whose stack pointer is sp. */
+int signal_altstack(struct vthread *v, const stack_t *ss, stack_t *old, uintptr_t sp);
 int signal_suspend(struct vthread *v, uint64_t mask);
 /* sigwait family: returns the signal or -errno (-EAGAIN at the deadline). */
 int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline);

@@ -30,7 +30,18 @@ void sig_on_fault(int sig, siginfo_t *info, void *ucontext);
 void sig_on_nudge(int sig, siginfo_t *info, void *ucontext);
 void sig_items_reset_child(void);
 
+/* sigstack.c: on which stack a handler runs. */
+stack_t sig_stack_of(const struct vthread *v); /* as sigaltstack(2) takes it */
+/* Around a handler with these flags: the top of the stack that it runs on (0: the present one); SS_AUTODISARM, and what the
+ * handler's uc_stack says after it. */
+uintptr_t sig_stack_enter(struct vthread *v, int sa_flags, stack_t *saved);
+void sig_stack_leave(struct vthread *v, const stack_t *saved);
+/* In a handler that the kernel called, v being the mounted vthread: goes on as fn on the stack that a handler with these flags
+ * runs on, then returns to the interrupted code.  Returns at once if it cannot (false), or after fn if there is nothing to move. */
+bool sig_move(struct vthread *v, int sa_flags, int sig, siginfo_t *info, void *uc, void (*fn)(int, siginfo_t *, void *));
+
 /* sigaction.c: dispositions. */
+int sig_action_flags(int sig); /* a look without a lock */
 struct sigaction sig_action_for_delivery(int sig); /* SA_RESETHAND takes effect */
 void sig_actions_take_over(void);
 void sig_actions_give_back(void);

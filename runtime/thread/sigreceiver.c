@@ -163,6 +163,8 @@ int signal_start(struct vthread *main_v)
 
 void signal_reset_child(struct vthread *v)
 {
+    stack_t alt;
+
     sig_items_reset_child();
     sig_masks_reset();
     sig_actions_give_back();
@@ -173,5 +175,7 @@ void signal_reset_child(struct vthread *v)
     v->sigpending = 0;
     v->attention = 0;
     v->in_rt = 0;
+    alt = sig_stack_of(v);
+    SYS2(SYS_sigaltstack, &alt, NULL);
     ksig_set_mask(v->sigmask);
 }
