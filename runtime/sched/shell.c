@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define PAGE 4096ul
+#define FIRST_FRAMES 1024
 #define MAX_SHELLS (1u << 24)
 
 struct shell_class {
@@ -68,6 +69,15 @@ static struct shell_class *find_class(size_t stack, size_t guard)
     return c;
 }
 
+/* What a thread touches at the least: its image and the first frames. */
+static void populate(const struct shell_class *c, char *block, char *tp)
+{
+    uintptr_t lo = (uintptr_t)tp - vthr_image.tls_below - (c->stack ? FIRST_FRAMES : 0);
+
+    lo &= ~(PAGE - 1);
+    slab_populate((void *)lo, (uintptr_t)block + c->block - lo);
+}
+
 static struct vthread *place(struct shell_class *c, char *block)
 {
     uintptr_t end = (uintptr_t)block + c->block - round_up(sizeof(struct vthread), VTHR_CACHELINE);
@@ -75,6 +85,7 @@ static struct vthread *place(struct shell_class *c, char *block)
     char *tp = (char *)((end - vthread_offset()) & ~(align - 1));
     struct vthread *v = (struct vthread *)(tp + vthread_offset());
 
+    populate(c, block, tp);
     v->pd = tp;
     v->block = block;
     v->cls = c;

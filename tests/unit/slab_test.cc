@@ -205,7 +205,25 @@ TEST_F(Slab, FailingGuardLosesNoBlock)
     char *p = (char *)slab_alloc(size, PAGE);
     r.add(p, size);
     EXPECT_EQ(p, first + size);
-    EXPECT_EQ(guard_calls, 4);
+}
+
+TEST_F(Slab, GuardsAreMadeAheadAndAFailureAheadIsNoFailure)
+{
+    size_t size = fresh_size();
+    Regions r;
+
+    fail_guard(5, 7, -EACCES);
+    for (int i = 0; i < 4; i++)
+        r.add(slab_alloc(size, PAGE), size); /* the fourth's batch ran into the fifth call */
+    EXPECT_GE(guard_calls, 5);
+    while (guard_calls < 6)
+        EXPECT_EQ(slab_alloc(size, PAGE), nullptr);
+    for (int i = 0; i < 40; i++) {
+        char *p = (char *)slab_alloc(size, PAGE);
+
+        r.add(p, size);
+        EXPECT_DEATH(*(volatile char *)p = 1, "");
+    }
 }
 
 TEST_F(Slab, TheMappingLimitIsSaidOnce)
