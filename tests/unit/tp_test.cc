@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,12 +42,22 @@ bool begin(arch_thread *t)
     return true;
 }
 
-/* Another thread runs on this CPU meanwhile. */
+long switches()
+{
+    struct rusage r;
+
+    arch_syscall6(SYS_getrusage, RUSAGE_THREAD, (long)&r, 0, 0, 0, 0);
+    return r.ru_nvcsw;
+}
+
+/* Another thread runs on this CPU meanwhile.  A sleep alone may be over before it begins. */
 void be_switched()
 {
     struct timespec ts = {0, 1000};
+    long before = switches();
 
-    arch_syscall6(SYS_nanosleep, (long)&ts, 0, 0, 0, 0, 0);
+    while (switches() == before)
+        arch_syscall6(SYS_nanosleep, (long)&ts, 0, 0, 0, 0, 0);
 }
 
 template <class F> int in_child(F f)
