@@ -68,6 +68,17 @@ struct fdesc *fd_get(int fd)
 
 /* --- Events --- */
 
+static void wake_all(struct list *waiters, enum wake_reason why)
+{
+    while (!list_empty(waiters)) {
+        struct fd_node *n = container_of(waiters->next, struct fd_node, link);
+
+        list_del(&n->link);
+        n->linked = false;
+        waiter_wake_batch(n->w, n->ticket, why);
+    }
+}
+
 /* Poller's lock held. */
 static bool on_event(struct fdesc *d, struct fd_side *s)
 {
@@ -75,7 +86,10 @@ static bool on_event(struct fdesc *d, struct fd_side *s)
     bool one = false, keep = true;
 
     lock(&d->lk);
-    if (list_empty(&s->waiters)) {
+    if (unlikely(s->watch.refused)) { /* all look for themselves */
+        s->armed = keep = false;
+        wake_all(&s->waiters, W_WOKEN);
+    } else if (list_empty(&s->waiters)) {
         if (++s->idle_events >= 2) {
             s->armed = false;
             keep = false;
@@ -135,7 +149,9 @@ static void arm(struct fdesc *d, enum fd_dir dir)
         unlock(&d->lk);
         unlock(&p->lk);
     }
-    if (!s->armed && !d->closing && !list_empty(&s->waiters)) {
+    if (!d->home && !poller_takes_locked(p, d->fd)) { /* closed by a route that we did not see: each finds out */
+        wake_all(&s->waiters, W_WOKEN);
+    } else if (!s->armed && !d->closing && !list_empty(&s->waiters)) {
         store_release(&d->home, p);
         s->armed = true;
         s->idle_events = 0;
@@ -216,17 +232,6 @@ enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint32_t gen, uint64_
 static bool not_our_table(void)
 {
     return (int)SYS0(SYS_getpid) != table_pid;
-}
-
-static void wake_all(struct list *waiters, enum wake_reason why)
-{
-    while (!list_empty(waiters)) {
-        struct fd_node *n = container_of(waiters->next, struct fd_node, link);
-
-        list_del(&n->link);
-        n->linked = false;
-        waiter_wake_batch(n->w, n->ticket, why);
-    }
 }
 
 static void forget(struct fdesc *d)

@@ -92,6 +92,20 @@ void hidden_add(int fd)
     highest = fd > highest ? fd : highest;
 }
 
+void hidden_replace(int old, int now)
+{
+    for (unsigned i = 0; i < n_fds; i++)
+        if (fds[i] == old) {
+            store_relaxed(&fds[i], now);
+            if (now >= 0) {
+                lowest = now < lowest ? now : lowest;
+                highest = now > highest ? now : highest;
+            }
+            return;
+        }
+    hidden_add(now);
+}
+
 bool hidden_is(int fd)
 {
     if (likely(fd < lowest) || fd > highest)

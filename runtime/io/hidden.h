@@ -9,6 +9,8 @@ int hidden_begin(unsigned n);
 void hidden_end(void);
 /* Marks fd as the runtime's. */
 void hidden_add(int fd);
+/* fd `old` is ours no more; `now` is (-1: none). */
+void hidden_replace(int old, int now);
 /* Gives a descriptor of the runtime's own, made for a moment, a high number, if there is one: it must not stand where the
  * program expects none (a number that it just closed) or its next one.  Returns the number. */
 int hidden_out_of_the_way(int fd);

@@ -5,7 +5,9 @@
  *
  * libev facts that this relies on (4.33, ev.c): stopping a watcher makes no system call until an unwanted event arrives; a changed
  * descriptor is told to epoll at the loop's next iteration; ev_io_set marks the descriptor as possibly reopened, which
- * forces an EPOLL_CTL_ADD. */
+ * forces an EPOLL_CTL_ADD; fork watchers run also before it makes its epoll descriptor anew because of a stray event (a descriptor that
+ * was closed by a route that we do not see, while its file lives on); it stops watchers of a descriptor that epoll refuses (ENOSPC),
+ * and asserts that none is closed (Debian builds it with assertions). */
 #include "runtime/io/poller.h"
 #include "runtime/io/hidden.h"
 #include "runtime/arch/context.h"
@@ -19,9 +21,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 
 _Static_assert(sizeof(struct ev_io) <= sizeof(struct ev_storage), "ev_io does not fit");
+_Static_assert(sizeof(struct ev_fork) <= sizeof(struct ev_storage), "ev_fork does not fit");
+
+#define MAX_NUMBER (1 << 20)
 
 static struct {
     void *handle;
@@ -30,6 +36,7 @@ static struct {
     int (*run)(struct ev_loop *, int);
     void (*io_start)(struct ev_loop *, struct ev_io *);
     void (*io_stop)(struct ev_loop *, struct ev_io *);
+    void (*fork_start)(struct ev_loop *, struct ev_fork *);
     void (*set_userdata)(struct ev_loop *, void *);
     void *(*userdata)(struct ev_loop *);
     void (*set_release)(struct ev_loop *, void (*)(struct ev_loop *), void (*)(struct ev_loop *));
@@ -63,6 +70,7 @@ static int load_libev(const char **why)
     GET(run, "ev_run");
     GET(io_start, "ev_io_start");
     GET(io_stop, "ev_io_stop");
+    GET(fork_start, "ev_fork_start");
     GET(set_userdata, "ev_set_userdata");
     GET(userdata, "ev_userdata");
     GET(set_release, "ev_set_loop_release_cb");
@@ -75,8 +83,8 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
 {
     struct poller_watch *w = (struct poller_watch *)io;
 
-    (void)revents;
     ((struct poller *)ev.userdata(loop))->fired++;
+    w->refused = revents & EV_ERROR;
     if (!w->fn(w))
         ev.io_stop(loop, io);
 }
@@ -100,10 +108,20 @@ static bool on_timer(struct poller_watch *w)
     return true;
 }
 
+static void on_renewal(struct ev_loop *loop, struct ev_fork *f, int revents)
+{
+    (void)f;
+    (void)revents;
+    ((struct poller *)ev.userdata(loop))->renewed = true;
+}
+
+/* Around libev's epoll_wait, which sleeps only where we cannot (epfd < 0). */
 static void release_loop(struct ev_loop *loop)
 {
     struct poller *p = ev.userdata(loop);
 
+    if (p->epfd >= 0)
+        return;
     store_relaxed(&p->in_wait, 1u);
     unlock(&p->lk);
 }
@@ -111,6 +129,8 @@ static void acquire_loop(struct ev_loop *loop)
 {
     struct poller *p = ev.userdata(loop);
 
+    if (p->epfd >= 0)
+        return;
     lock(&p->lk);
     store_relaxed(&p->in_wait, 0u);
 }
@@ -137,6 +157,12 @@ void poller_forget_locked(struct poller *p, int fd)
 
     if (p->epfd >= 0)
         SYS4(SYS_epoll_ctl, p->epfd, EPOLL_CTL_DEL, fd, &none);
+}
+
+bool poller_takes_locked(struct poller *p, int fd)
+{
+    (void)p;
+    return SYS2(SYS_fcntl, fd, F_GETFD) >= 0;
 }
 
 void poller_changed(struct poller *p)
@@ -176,6 +202,34 @@ static struct ev_loop *new_loop(int *epfd)
     return l;
 }
 
+/* The epoll descriptor that watches wakefd.  A registration without events changes nothing for whoever owns another one. */
+static int find_epoll(int wakefd)
+{
+    struct epoll_event none = { 0 };
+    struct rlimit l = { 0 };
+
+    SYS4(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &l);
+    for (int fd = 0; fd < MAX_NUMBER && (rlim_t)fd < l.rlim_cur; fd++) {
+        long r = SYS4(SYS_epoll_ctl, fd, EPOLL_CTL_ADD, wakefd, &none);
+
+        if (r == -EEXIST)
+            return fd;
+        if (r == 0)
+            SYS4(SYS_epoll_ctl, fd, EPOLL_CTL_DEL, wakefd, &none);
+    }
+    return -1;
+}
+
+/* Lock held.  The number is the lowest that was free, and visible to the program's eyes, but not to its close. */
+static void learn_renewed(struct poller *p)
+{
+    int old = p->epfd;
+
+    p->renewed = false;
+    p->epfd = find_epoll(p->wakefd);
+    hidden_replace(old, p->epfd);
+}
+
 int poller_init(struct poller *p, const char **why)
 {
     int r = load_libev(why);
@@ -208,6 +262,11 @@ int poller_init(struct poller *p, const char **why)
     p->timer.fn = on_timer;
     poller_watch_start_locked(p, &p->wake, p->wakefd, false);
     poller_watch_start_locked(p, &p->timer, p->tfd, false);
+    struct ev_fork *renewal = (struct ev_fork *)&p->renewal;
+
+    ev_init(renewal, on_renewal);
+    ev.fork_start(p->loop, renewal);
+    p->renewed = false;
     return 0;
 
 err_tfd:
@@ -243,6 +302,8 @@ static void look(struct poller *p)
 {
     p->changed = false;
     ev.run(p->loop, EVRUN_NOWAIT);
+    if (unlikely(p->renewed))
+        learn_renewed(p);
 }
 
 void poller_poll(struct poller *p)
@@ -267,24 +328,25 @@ static void arm_timer(struct poller *p, uint64_t deadline)
     p->armed_at = deadline;
 }
 
-/* The sleep by a system call of our own, after which the thread pointer is mended before libc needs it (arch/x86_64/tp.c):
- * libev's epoll descriptor is itself pollable.  Should libev have made another one, its own sleep is used.  Lock held. */
-static void wait_mending(struct poller *p, const uint32_t *still)
+/* After it the thread pointer is mended before libc needs it (arch/x86_64/tp.c).  Lock held, and released for the sleep. */
+static void sleep_and_look(struct poller *p, const uint32_t *still)
 {
-    struct pollfd on = { p->epfd, POLLIN, 0 };
+    struct pollfd on = { -1, POLLIN, 0 };
     uint32_t fired = p->fired;
 
-    if (p->changed)
+    if (p->changed) {
         look(p);
-    if (p->fired == fired && load_relaxed(still)) {
+        if (p->fired != fired)
+            return;
+    }
+    on.fd = p->epfd;
+    if (on.fd >= 0 && load_relaxed(still)) {
         store_relaxed(&p->in_wait, 1u);
         unlock(&p->lk);
         SYS5(SYS_ppoll, &on, 1, NULL, NULL, 8);
         arch_tp_mend();
         lock(&p->lk);
         store_relaxed(&p->in_wait, 0u);
-        if (on.revents & POLLNVAL)
-            p->epfd = -1;
     }
     look(p);
 }
@@ -293,8 +355,8 @@ void poller_wait(struct poller *p, uint64_t deadline, const uint32_t *still)
 {
     lock(&p->lk);
     arm_timer(p, deadline);
-    if (arch_tp_traps() && p->epfd >= 0)
-        wait_mending(p, still);
+    if (p->epfd >= 0)
+        sleep_and_look(p, still);
     else
         ev.run(p->loop, load_relaxed(still) ? EVRUN_ONCE : EVRUN_NOWAIT);
     unlock(&p->lk);

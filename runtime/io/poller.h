@@ -1,7 +1,9 @@
 /* A poller: a libev loop with its lock.  One per processor; the only user of libev.
  *
- * The lock is held while watchers change and while libev runs callbacks, and released around its epoll_wait, so others may
- * arm watchers at any time; it is never held while user code runs. */
+ * The lock is held while watchers change and while libev looks and runs callbacks; never while anybody sleeps, and never while user
+ * code runs.  The sleep is a system call of our own on libev's epoll descriptor (which is itself pollable), so that no
+ * event is in hand while others change things: one that libev had taken from the kernel for a descriptor which another thread forgets
+ * meanwhile is a stray to it, and it answers strays by making its epoll descriptor anew. */
 #pragma once
 #include "runtime/base/lock.h"
 
@@ -14,18 +16,21 @@ struct poller_watch {
     struct ev_storage ev;
     /* Runs with the poller's lock held.  False: nobody waits, stop watching. */
     bool (*fn)(struct poller_watch *);
+    bool refused; /* set before fn runs: epoll does not take the descriptor, the watch has ended */
 };
 
 struct poller {
     struct vthr_lock lk;
     void *loop;        /* struct ev_loop; protected by lk */
-    int epfd;          /* libev's epoll descriptor */
+    int epfd;          /* libev's epoll descriptor; -1: not known, libev's own sleep is used */
     int wakefd, tfd;   /* eventfd that ends a sleep; timerfd for the next deadline */
     struct poller_watch wake, timer;
+    struct ev_storage renewal; /* struct ev_fork: runs before libev makes its epoll descriptor anew */
+    bool renewed;      /* it did: epfd is out of date */
     uint64_t armed_at; /* what tfd is set to; protected by lk */
     bool changed;      /* watchers that libev has not told epoll yet; protected by lk */
     uint32_t fired;    /* callbacks run; protected by lk */
-    uint32_t in_wait;  /* the owner is inside epoll_wait: changes need a kick to be seen */
+    uint32_t in_wait;  /* the owner sleeps: changes need a kick to be seen */
 };
 
 VTHR_BEGIN_DECLS
@@ -46,6 +51,8 @@ void poller_watch_stop_locked(struct poller *p, struct poller_watch *w);
 /* fd is about to be closed.  Its file may live on (a duplicate, another process), and epoll with it: without this its events
  * would go on coming, and libev answers such strays by making its epoll descriptor anew.  Lock held. */
 void poller_forget_locked(struct poller *p, int fd);
+/* Before the first watch on fd.  False: no such descriptor, which libev takes for a fault in its user and aborts.  Lock held. */
+bool poller_takes_locked(struct poller *p, int fd);
 /* To be called after the lock was released: makes a sleeping owner see the new watcher. */
 void poller_changed(struct poller *p);
 

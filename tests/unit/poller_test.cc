@@ -1,3 +1,4 @@
+#include "runtime/io/hidden.h"
 #include "runtime/io/poller.h"
 #include "runtime/base/sys.h"
 
@@ -218,6 +219,54 @@ TEST_F(Poller, TheDescriptorFoundIsTheLoopsOwn)
     poller_term(&q);
     for (int i : {0, 1, 3, 4})
         close(others[i]);
+}
+
+/* An event of a file that lives on under another number is a stray to libev, which answers by a new epoll descriptor. */
+TEST_F(Poller, TheDescriptorThatLibevMakesAnewIsFound)
+{
+    Watch w;
+    int kept = dup(pipe_[0]), other[2];
+    const char *why;
+
+    ASSERT_EQ(pipe2(other, O_NONBLOCK), 0);
+    poller_term(&p);
+    int hole = dup(0); /* a lower number than libev has at first */
+    ASSERT_EQ(poller_init(&p, &why), 0) << why;
+    int old = p.epfd;
+    ASSERT_LT(hole, old);
+    close(hole);
+    w.keep = 1;
+    start(w, pipe_[0], false);
+    poller_poll(&p);
+    ASSERT_EQ(dup2(other[0], pipe_[0]), pipe_[0]); /* by a route that we do not see */
+    ASSERT_EQ(write(pipe_[1], "x", 1), 1);
+    for (int i = 0; i < 10; i++)
+        poller_poll(&p);
+    EXPECT_LE(w.hits, 2);
+    ASSERT_EQ(p.epfd, hole) << "libev's new one";
+    EXPECT_FALSE(hidden_is(old));
+    EXPECT_TRUE(hidden_is(p.epfd));
+    struct epoll_event e = {};
+    EXPECT_EQ(epoll_ctl(p.epfd, EPOLL_CTL_ADD, p.wakefd, &e), -1);
+    EXPECT_EQ(errno, EEXIST) << "its own eventfd is in it";
+    /* The old number is another file's now, which is never ready. */
+    ASSERT_EQ(dup2(other[0], old), old);
+    std::thread t = when_asleep([this] { poller_kick(&p); });
+    wait_forever();
+    t.join();
+    close(old);
+    close(kept);
+    close(other[0]);
+    close(other[1]);
+}
+
+TEST_F(Poller, ADescriptorThatIsNoneIsNotTaken)
+{
+    int gone = dup(pipe_[0]);
+
+    EXPECT_TRUE(poller_takes_locked(&p, gone));
+    close(gone);
+    EXPECT_FALSE(poller_takes_locked(&p, gone));
 }
 
 TEST_F(Poller, KickBeforeTheWaitCounts)
