@@ -107,10 +107,6 @@ HOOK int getgrouplist(const char *user, gid_t own, gid_t *groups, int *n)
 {
     FORWARD(false, REAL(getgrouplist)(user, own, groups, n));
 }
-HOOK int initgroups(const char *user, gid_t own)
-{
-    FORWARD(false, REAL(initgroups)(user, own));
-}
 HOOK int innetgr(const char *netgroup, const char *host, const char *user, const char *domain)
 {
     FORWARD(false, REAL(innetgr)(netgroup, host, user, domain));

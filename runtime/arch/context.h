@@ -59,6 +59,13 @@ void arch_thread_begin(struct arch_thread *t);
 /* Around code that blocks SIGSEGV on this OS thread.  Nests.  t == NULL: not one of ours. */
 void arch_tp_pin(struct arch_thread *t);
 void arch_tp_unpin(struct arch_thread *t);
+/* Makes tp the thread pointer of this OS thread, t, and puts back what was in force, without a switch of stacks.  Between the two nothing may
+ * switch.  For signal handlers too, at any instant. */
+struct arch_tp_loan {
+    uintptr_t in_force, noted;
+};
+void arch_tp_borrow(struct arch_thread *t, uintptr_t tp, struct arch_tp_loan *was);
+void arch_tp_return(struct arch_thread *t, const struct arch_tp_loan *was);
 /* Tells the kernel the thread pointer in force: for children of fork and vfork. */
 void arch_tp_tell(uintptr_t tp);
 void arch_tp_init(bool fsgsbase);

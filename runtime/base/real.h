@@ -80,6 +80,7 @@
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr) X(gethostbyname_r) X(gethostbyaddr_r)              \
     X(gethostbyname2) X(gethostbyname2_r)                                                                              \
     X(dlopen) X(dlmopen) X(dlclose)                                                                                    \
+    X(setuid) X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid) X(setresuid) X(setresgid) X(setgroups)           \
     X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64) X(execveat) X(ptrace)                                  \
     X(preadv2) X(pwritev2) X(recvmmsg) X(sendmmsg) X(sendfile) X(splice) X(tee) X(vmsplice) X(copy_file_range)         \
     X(epoll_pwait2) X(eventfd_read) X(eventfd_write)                                                                   \

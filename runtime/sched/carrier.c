@@ -90,8 +90,9 @@ void carrier_main(void *arg)
 {
     struct carrier *c = arg;
 
+    c->ctx.tp = (uintptr_t)arch_tp(); /* first: on_setxid asks for it */
+    compiler_barrier();
     vthr_carrier = c;
-    c->ctx.tp = (uintptr_t)arch_tp();
     image_enter();
     c->tid = (int)SYS0(SYS_gettid);
     ksig_set_mask(KSIG_CARRIER_MASK);
@@ -101,7 +102,7 @@ void carrier_main(void *arg)
     sched_loop(c);
 }
 
-static struct carrier *own_carrier(void)
+struct carrier *carrier_here(void)
 {
     struct vthread *v = vthr_self;
 
@@ -118,7 +119,7 @@ void carrier_pin(void)
 {
     struct carrier *c;
 
-    if (arch_tp_traps() && (c = own_carrier()))
+    if (arch_tp_traps() && (c = carrier_here()))
         arch_tp_pin(&c->os);
 }
 
@@ -126,7 +127,7 @@ void carrier_unpin(void)
 {
     struct carrier *c;
 
-    if (arch_tp_traps() && (c = own_carrier()))
+    if (arch_tp_traps() && (c = carrier_here()))
         arch_tp_unpin(&c->os);
 }
 

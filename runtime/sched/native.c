@@ -15,7 +15,7 @@ static void *run(void *p)
     struct start s = *(struct start *)p;
 
     image_is_native();
-    ksig_set_mask(~0ull); /* pthread_create unblocks SIGCANCEL (32) in every new thread */
+    ksig_set_mask(~SIGBIT(SIG_SETXID)); /* pthread_create unblocks SIGCANCEL (32) in every new thread */
     store_release(&((struct start *)p)->taken, 1u);
     sys_futex_wake(&((struct start *)p)->taken, 1);
     return s.fn(s.arg);
@@ -33,7 +33,7 @@ int native_start(void *(*fn)(void *), void *arg, size_t stack)
     pthread_attr_setstacksize(&attr, stack + ((vthr_image.tls_below + vthr_image.pd_size + 4095) & ~(size_t)4095));
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     carrier_pin();
-    old = ksig_set_mask(~0ull);
+    old = ksig_set_mask(~SIGBIT(SIG_SETXID)); /* that must reach all OS threads: thread/setid.c */
     r = REAL(pthread_create)(&th, &attr, run, &s);
     ksig_set_mask(old);
     carrier_unpin();

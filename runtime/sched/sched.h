@@ -202,6 +202,8 @@ void carrier_wait_spare(struct carrier *c);             /* returns with c->proc 
 unsigned carrier_count(void);
 /* The process's first OS thread has switched nothing yet: see arch_thread_begin. */
 void carrier_begin_first(struct vthread *main_v);
+/* The one that the calling OS thread is, or NULL.  Also in a handler that interrupted the runtime. */
+struct carrier *carrier_here(void);
 /* The signal stack of the OS thread contains sp: thread/sigstack.c. */
 bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp);
 /* Around libc functions that block all signals on the calling OS thread for a while (they make processes or threads of their

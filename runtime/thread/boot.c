@@ -13,6 +13,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
 #include "runtime/thread/exit.h"
+#include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <errno.h>
@@ -81,6 +82,7 @@ static int activate(const char **why)
         return r;
     }
     carrier_begin_first(&vthr_main);
+    setid_start();
     if (vthr_config.random && vthr_config.seed_picked) {
         char num[24];
 

@@ -19,6 +19,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 
@@ -55,6 +56,7 @@ static void at_child(void)
     loop_reset_child();
     sched_reset_child();
     signal_reset_child(v);
+    setid_reset_child();
     if (v)
         v->loop_credit = 0;
     vthr_main.life = VT_FREE;

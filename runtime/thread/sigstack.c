@@ -96,7 +96,7 @@ void sig_stack_leave(struct vthread *v, const stack_t *saved)
 }
 
 /* The vthread and its carrier, if the code runs on that one's signal stack. */
-static struct carrier *carrier_here(struct vthread *v)
+static struct carrier *on_its_sigstack(struct vthread *v)
 {
     struct carrier *c = v ? v->carrier : NULL;
 
@@ -105,7 +105,7 @@ static struct carrier *carrier_here(struct vthread *v)
 
 bool sig_move(struct vthread *v, int sa_flags, int sig, siginfo_t *info, void *uc, void (*fn)(int, siginfo_t *, void *))
 {
-    struct carrier *c = carrier_here(v);
+    struct carrier *c = on_its_sigstack(v);
     uintptr_t was = arch_frame_sp(uc), sp;
 
     if (!c) {

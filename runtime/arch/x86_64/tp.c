@@ -209,6 +209,33 @@ void arch_tp_unpin(struct arch_thread *t)
         arch_tp_set_trap(t->trap, t->tp);
 }
 
+static void set(const struct arch_thread *t, uintptr_t tp)
+{
+    if (arch_tp_way == TP_SYSCALL || (arch_tp_way == TP_TRAP && t->pinned))
+        arch_tp_tell(tp);
+    else
+        __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
+}
+
+void arch_tp_borrow(struct arch_thread *t, uintptr_t tp, struct arch_tp_loan *was)
+{
+    was->noted = t->tp;
+    if (arch_tp_way == TP_SYSCALL)
+        arch_syscall6(SYS_arch_prctl, ARCH_GET_FS, (long)&was->in_force, 0, 0, 0, 0);
+    else
+        __asm__ volatile("rdfsbase %0" : "=r"(was->in_force)); /* the trap's, if the kernel switched just now: that is as good */
+    if (arch_tp_way == TP_TRAP)
+        *(volatile uintptr_t *)&t->tp = tp; /* first, as in arch_switch */
+    set(t, tp);
+}
+
+void arch_tp_return(struct arch_thread *t, const struct arch_tp_loan *was)
+{
+    if (arch_tp_way == TP_TRAP)
+        *(volatile uintptr_t *)&t->tp = was->noted;
+    set(t, was->in_force);
+}
+
 void arch_tp_tell(uintptr_t tp)
 {
     arch_syscall6(SYS_arch_prctl, ARCH_SET_FS, (long)tp, 0, 0, 0, 0);
