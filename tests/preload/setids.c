@@ -17,35 +17,42 @@ static atomic_int stop, running;
 static int tube[2];
 static uid_t seen[PARKED];
 
-// All lines "NAME:" of /proc/self/task/*/status begin with these two values.
+// The line "NAME:" of a task's status begins with these two values.  1: yes, 0: no, -1: the task is gone.
+static int task_is(const char *task, const char *name, unsigned real, unsigned effective)
+{
+    char path[300], line[256];
+    unsigned r, f;
+    int found = -1;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
+    FILE *s = fopen(path, "r");
+    if (!s)
+        return -1;
+    while (fgets(line, sizeof line, s))
+        if (strncmp(line, name, strlen(name)) == 0) {
+            CHECK(sscanf(line + strlen(name), ": %u %u", &r, &f) == 2);
+            found = r == real && f == effective;
+        }
+    fclose(s);
+    return found;
+}
+
+// So do all tasks'.  libc passes over a thread that is about to end: such a one must then end.
 static int all_are(const char *name, unsigned real, unsigned effective)
 {
+    struct timespec late = in_ms(CLOCK_MONOTONIC, 10000);
     DIR *d = opendir("/proc/self/task");
     struct dirent *e;
-    int n = 0;
     CHECK(d);
-    while ((e = readdir(d))) {
-        char path[300], line[256];
-        unsigned r, f;
-        if (e->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/status", e->d_name);
-        FILE *s = fopen(path, "r");
-        if (!s)
-            continue; // ended just now
-        while (fgets(line, sizeof line, s))
-            if (strncmp(line, name, strlen(name)) == 0) {
-                CHECK(sscanf(line + strlen(name), ": %u %u", &r, &f) == 2);
-                if (r != real || f != effective) {
-                    dprintf(2, "thread %s: %s", e->d_name, line);
-                    return 0;
-                }
-                n++;
+    while ((e = readdir(d)))
+        while (e->d_name[0] != '.' && task_is(e->d_name, name, real, effective) == 0) {
+            if (reached(CLOCK_MONOTONIC, late)) {
+                dprintf(2, "thread %s has not the %s %u %u\n", e->d_name, name, real, effective);
+                return 0;
             }
-        fclose(s);
-    }
+            sched_yield();
+        }
     closedir(d);
-    return n > 0;
+    return 1;
 }
 
 static void *parked(void *arg)
@@ -164,6 +171,48 @@ static void drop(void)
     CHECK_EQ(status, 0);
 }
 
+static void *ending(void *arg)
+{
+    return arg;
+}
+static void *starting(void *arg)
+{
+    while (!atomic_load(&stop))
+        finish(start(ending, NULL));
+    return arg;
+}
+static void on_usr1(int sig)
+{
+    (void)sig;
+    CHECK_EQ(seteuid(OTHER), 0);
+    CHECK(all_are("Uid", 0, OTHER));
+    CHECK_EQ(seteuid(0), 0);
+}
+
+// From a handler, in a child of vfork, while threads come and go.
+static void odd_places(void)
+{
+    pthread_t t;
+    int status;
+    signal(SIGUSR1, on_usr1);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    pid_t p = vfork();
+    if (p == 0)
+        _exit(setgid(OTHER) == 0 && setuid(OTHER) == 0 && geteuid() == OTHER ? 0 : 1);
+    CHECK_EQ(waitpid(p, &status, 0), p);
+    CHECK_EQ(status, 0);
+    CHECK(all_are("Uid", 0, 0));
+    t = start(starting, NULL);
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(seteuid(OTHER), 0);
+        CHECK_EQ(seteuid(0), 0);
+    }
+    atomic_store(&stop, 1);
+    finish(t);
+    atomic_store(&stop, 0);
+    CHECK(all_are("Uid", 0, 0));
+}
+
 int main(void)
 {
     pthread_t t[PARKED], c, r, s;
@@ -197,6 +246,8 @@ int main(void)
     finish(r);
     finish(s);
     atomic_store(&stop, 0);
+    odd_places();
+    puts("odd places");
     drop();
     puts("dropped");
     return 0;
