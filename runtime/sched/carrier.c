@@ -1,8 +1,8 @@
 /* Carriers: the OS threads that run vthreads, and the spares among them.
  *
  * A carrier without a processor is a spare: it sleeps on `assigned` until a handoff gives it one.  More than VTHR_SPARES sleeping
- * ones end.  A carrier is started only to take over a processor, so their number never exceeds the processors plus the
- * vthreads that hold an OS thread of their own (blocked or computing): what native would have used.
+ * ones end.  A carrier is started to take over a processor, or, up to VTHR_SPARES, shortly before that (carrier_prepare); so their number
+ * hardly exceeds the processors plus the vthreads that hold an OS thread of their own (blocked or computing): what native would have used.
  * Carriers run with all signals blocked but the synchronous ones and our own (thread/signal.c).
  *
  * Protected by `lk`: the spare list and counts. */
@@ -25,7 +25,7 @@
 
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
-static unsigned n_spares, n_carriers;
+static unsigned n_spares, n_starting, n_carriers; /* starting: will be spares */
 static struct carrier *unused; /* descriptors of ended carriers, linked by next_spare */
 
 unsigned carrier_count(void)
@@ -151,13 +151,15 @@ struct carrier *carrier_new_first(void)
     return c;
 }
 
-static struct carrier *start_carrier(void)
+/* ahead: it waits for a processor among the spares; else its starter assigns one to it at once. */
+static struct carrier *start_carrier(bool ahead)
 {
     struct carrier *c = new_descriptor();
     int r;
 
     if (!c)
         return NULL;
+    c->ahead = ahead;
     r = native_start(thread_main, c, CARRIER_STACK);
     lock(&lk);
     if (r) {
@@ -166,9 +168,22 @@ static struct carrier *start_carrier(void)
         unused = c;
     } else {
         n_carriers++;
+        n_starting += ahead;
     }
     unlock(&lk);
     return r ? NULL : c;
+}
+
+void carrier_prepare(unsigned n)
+{
+    unsigned have;
+
+    n = n < vthr_config.spares ? n : vthr_config.spares;
+    lock(&lk);
+    have = n_spares + n_starting;
+    unlock(&lk);
+    while (have++ < n && start_carrier(true))
+        ;
 }
 
 struct carrier *carrier_get_spare(void)
@@ -182,7 +197,7 @@ struct carrier *carrier_get_spare(void)
         n_spares--;
     }
     unlock(&lk);
-    return c ? c : start_carrier();
+    return c ? c : start_carrier(false);
 }
 
 void carrier_put_spare(struct carrier *c)
@@ -217,13 +232,17 @@ static void end_os_thread(struct carrier *c)
     REAL(pthread_exit)(NULL);
 }
 
-/* A carrier that was just started is not on the list: its starter assigns it at once. */
+/* Of one that was just started only those started ahead go to the list. */
 void carrier_wait_spare(struct carrier *c)
 {
-    bool surplus = false;
+    bool surplus = false, hurry = load_relaxed(&vthr_hurry);
 
-    if (c->ran) {
+    if (hurry)
+        native_hurry(true);
+    if (c->ran || c->ahead) {
         lock(&lk);
+        n_starting -= c->ahead;
+        c->ahead = false;
         surplus = n_spares >= vthr_config.spares && !c->is_first;
         if (!surplus) {
             c->next_spare = spares;
@@ -238,6 +257,8 @@ void carrier_wait_spare(struct carrier *c)
     while (!load_acquire(&c->assigned))
         sys_futex_wait(&c->assigned, 0, NO_DEADLINE);
     arch_tp_mend();
+    if (hurry)
+        native_hurry(false);
     store_relaxed(&c->assigned, 0u);
     c->proc = c->given;
     /* Nobody has polled since the last owner got stuck, and the queue may be full of those that get stuck next. */
@@ -249,5 +270,6 @@ void carrier_reset_child(void)
 {
     lock_init(&lk, RANK_CARRIERS);
     spares = unused = NULL;
-    n_spares = n_carriers = 0;
+    n_spares = n_starting = n_carriers = 0;
+    native_reset_child();
 }

@@ -3,7 +3,8 @@
  * Each look compares every processor with the last look.  One whose owner has run the same vthread since is judged by its state:
  *   whose OS thread used no CPU time since (blocked in the kernel, a page fault)    handed off at once
  *   in an announced call, working (a look-up in /etc/hosts, a big read)            after ANNOUNCED_NS
- *   computing                                                                      after COMPUTE_NS
+ *   computing                                                                      after COMPUTE_NS; when several
+ *                            in a row do, with work waiting behind them, after half of that each time, down to COMPUTE_MIN
  * A handoff needs somebody to profit: other live vthreads.  The look interval is short after a handoff and doubles to
  * TICK_MAX; after IDLE_LOOKS looks at which every processor slept the monitor sleeps until one wakes up.
  *
@@ -24,9 +25,13 @@
 #define BLOCK_NS 20000ull
 #define ANNOUNCED_NS 1000000ull
 #define COMPUTE_NS 10000000ull
+#define COMPUTE_MIN 500000ull
+#define CALM_NS 100000000ull /* without such a handoff: the next one takes COMPUTE_NS again */
 #define IDLE_LOOKS 50
 
-uint32_t vthr_monitor_parked;
+uint32_t vthr_monitor_parked, vthr_hurry;
+static uint64_t compute_ns = COMPUTE_NS, compute_last; /* the monitor's own */
+static unsigned compute_streak;
 
 static uint64_t thread_cpu_ns(int tid)
 {
@@ -56,6 +61,25 @@ static bool is_asleep(int tid)
     return paren && (paren[2] == 'S' || paren[2] == 'D');
 }
 
+/* Many vthreads that compute wait for their turn: each of them is on an OS thread of its own in the end, as natively, and should be so
+ * soon.  Spares are started ahead, because the kernel runs a new thread late where many compute. */
+static bool handoff_computing(struct proc *p, uint64_t w, uint64_t now)
+{
+    bool more = sched_work_waiting(p);
+
+    if (compute_ns == COMPUTE_NS)
+        compute_streak = 0;
+    if (!proc_handoff(p, w, HANDOFF_COMPUTING))
+        return false;
+    compute_last = now;
+    if (more) {
+        store_relaxed(&vthr_hurry, 1u);
+        compute_ns = compute_ns / 2 > COMPUTE_MIN ? compute_ns / 2 : COMPUTE_MIN;
+        carrier_prepare(++compute_streak);
+    }
+    return true;
+}
+
 static bool look(struct proc *p, uint64_t now)
 {
     uint64_t w = load_acquire(&p->word), tick = load_relaxed(&p->tick), cpu, state = w & P_STATE;
@@ -75,9 +99,13 @@ static bool look(struct proc *p, uint64_t now)
     if (p->mon_cpu && cpu == p->mon_cpu && is_asleep(c->tid))
         return proc_handoff(p, w, HANDOFF_BLOCKED);
     p->mon_cpu = cpu;
-    if (now - p->mon_since >= (state == P_BLOCK ? ANNOUNCED_NS : COMPUTE_NS))
-        return proc_handoff(p, w, state == P_BLOCK ? HANDOFF_BLOCKED : HANDOFF_COMPUTING);
-    return false;
+    if (state == P_BLOCK)
+        return now - p->mon_since >= ANNOUNCED_NS && proc_handoff(p, w, HANDOFF_BLOCKED);
+    if (now - compute_last > CALM_NS) {
+        compute_ns = COMPUTE_NS;
+        store_relaxed(&vthr_hurry, 0u);
+    }
+    return now - p->mon_since >= compute_ns && handoff_computing(p, w, now);
 }
 
 static bool all_asleep(void)
@@ -109,6 +137,7 @@ static void *monitor_main(void *arg)
     unsigned idle = 0;
 
     (void)arg;
+    native_hurry(true);
     for (;;) {
         struct timespec ts = { 0, (long)tick };
         bool did = false;
@@ -132,7 +161,7 @@ static void *monitor_main(void *arg)
                 if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i]))
                     sched_wake_one();
             }
-        tick = did ? TICK_MIN : tick * 2 < TICK_MAX ? tick * 2 : TICK_MAX;
+        tick = did ? TICK_MIN : tick * 2 < compute_ns ? tick * 2 : compute_ns;
     }
     return NULL;
 }

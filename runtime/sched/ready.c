@@ -8,19 +8,21 @@
  * keeps the processor until the next handoff, while the kernel runs a native thread soon after its wait ends.
  *
  * Whoever owns a processor may push to its queue; anybody may take from queue and slot, by CAS.  Callers without a processor
- * use the global queue, then (fence) look for a sleeper: see proc.c. */
+ * use the global queue, then (fence) look for a sleeper: see proc.c.  Those whose wait they end go to `woken`, which comes before
+ * all queues, as a kernel prefers who slept: the queues may be full of vthreads that will compute for long. */
 #include "runtime/sched/ready.h"
 #include "runtime/base/options.h"
 
 #define NEXT_STREAK 32
 #define GLOBAL_EVERY 61
 
-/* Overflow, and what native threads and vthreads without a processor make ready. */
-static struct {
+struct fifo {
     struct vthr_lock lk;
     struct vthread *head, *tail; /* protected by lk */
     uint32_t n;                  /* written under lk, read anywhere */
-} global = { .lk = VTHR_LOCK_INIT(RANK_GLOBAL_RUNQ) };
+};
+/* Overflow, and new vthreads of makers without a processor; whom others without one have woken. */
+static struct fifo global = { .lk = VTHR_LOCK_INIT(RANK_GLOBAL_RUNQ) }, woken = { .lk = VTHR_LOCK_INIT(RANK_GLOBAL_RUNQ) };
 
 static uint32_t next_random(uint32_t *s)
 {
@@ -91,6 +93,12 @@ static struct vthread *global_share(struct proc *p)
     unlock(&global.lk);
     return first;
 }
+static struct vthread *woken_pop(struct proc *p)
+{
+    if (likely(load_relaxed(&woken.n) == 0) || ++p->next_streak >= NEXT_STREAK)
+        return NULL;
+    return fifo_pop(&woken.lk, &woken.head, &woken.n);
+}
 static struct vthread *inbox_pop(struct proc *p)
 {
     return fifo_pop(&p->inbox_lk, &p->inbox_head, &p->inbox_n);
@@ -110,7 +118,7 @@ static struct vthread *take_next(struct proc *p)
 
 bool sched_work_waiting(struct proc *p)
 {
-    return load_relaxed(&p->next) || runq_len(&p->rq) || load_relaxed(&p->inbox_n) || load_relaxed(&global.n);
+    return load_relaxed(&p->next) || runq_len(&p->rq) || load_relaxed(&p->inbox_n) || load_relaxed(&global.n) || load_relaxed(&woken.n);
 }
 
 uint32_t ready_global_len(void)
@@ -130,7 +138,7 @@ static struct proc *own_proc(void)
 
 static void ready_elsewhere(struct vthread *v)
 {
-    global_push(v);
+    fifo_push(&woken.lk, &woken.head, &woken.tail, &woken.n, v);
     fence_seq_cst();
     sched_wake_one();
 }
@@ -189,8 +197,12 @@ void sched_spawn(struct vthread *v)
 
     if (p)
         p->count.spawns++;
-    sched_ready(v);
-    if (vthr_nprocs > 1)
+    if (p && !vthr_config.migrate)
+        sched_ready(v);
+    else
+        global_push(v);
+    fence_seq_cst();
+    if (!p || vthr_nprocs > 1)
         sched_wake_one();
 }
 
@@ -201,6 +213,8 @@ struct vthread *ready_pick_local(struct proc *p)
 
     if (unlikely(++p->since_poll >= p->poll_quota) || unlikely(vthr_config.random))
         return NULL;
+    if (unlikely((v = woken_pop(p)) != NULL))
+        return v;
     if (load_relaxed(&p->next) && ++p->next_streak < NEXT_STREAK && (v = take_next(p)))
         return v;
     p->next_streak = 0;
@@ -208,7 +222,7 @@ struct vthread *ready_pick_local(struct proc *p)
         return v;
     if ((v = runq_pop_spmc(&p->rq)) || (v = take_next(p)))
         return v;
-    return unlikely(load_relaxed(&global.n)) ? global_share(p) : NULL;
+    return unlikely(load_relaxed(&global.n)) ? global_share(p) : NULL; /* `woken` waits for ready_find at the most */
 }
 
 static struct vthread *steal(struct proc *p)
@@ -238,12 +252,16 @@ static struct vthread *steal(struct proc *p)
 /* VTHR_SCHED=random: any of the ready ones. */
 static struct vthread *pick_random(struct proc *p)
 {
-    struct vthread *v = take_next(p);
+    struct vthread *v;
     uint32_t n;
 
-    if (v)
+    if (load_relaxed(&woken.n) && (next_random(&p->prng) & 1) && (v = fifo_pop(&woken.lk, &woken.head, &woken.n)))
+        return v;
+    if ((v = take_next(p)))
         push_tail(p, v);
     if ((v = global_pop()))
+        push_tail(p, v);
+    if ((v = fifo_pop(&woken.lk, &woken.head, &woken.n)))
         push_tail(p, v);
     n = runq_len(&p->rq);
     if (n == 0)
@@ -259,9 +277,12 @@ struct vthread *ready_find(struct proc *p)
 
     if (unlikely(vthr_config.random) && (v = pick_random(p)))
         return v;
+    if ((v = woken_pop(p)))
+        return v;
+    p->next_streak = 0;
     if (p->tick % GLOBAL_EVERY == 0 && (v = global_pop()))
         return v;
-    if ((v = inbox_pop(p)) || (v = runq_pop_spmc(&p->rq)) || (v = take_next(p)) || (v = global_share(p)))
+    if ((v = inbox_pop(p)) || (v = runq_pop_spmc(&p->rq)) || (v = take_next(p)) || (v = global_share(p)) || (v = woken_pop(p)))
         return v;
     return vthr_nprocs > 1 ? steal(p) : NULL;
 }
@@ -279,6 +300,7 @@ bool ready_nothing(struct proc *p)
 void ready_reset_child(void)
 {
     lock_init(&global.lk, RANK_GLOBAL_RUNQ);
-    global.head = global.tail = NULL;
-    global.n = 0;
+    lock_init(&woken.lk, RANK_GLOBAL_RUNQ);
+    global.head = global.tail = woken.head = woken.tail = NULL;
+    global.n = woken.n = 0;
 }

@@ -62,6 +62,7 @@ struct carrier {
     char *sigstack;         /* what the kernel delivers signals on: thread/sigstack.c */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
+    bool ahead;             /* started to be a spare */
     struct carrier *next_spare;
 };
 
@@ -70,6 +71,7 @@ extern VTHR_TLS struct carrier *vthr_carrier; /* set in carriers' own contexts o
 extern struct proc *vthr_procs;
 extern unsigned vthr_nprocs;
 extern uint32_t vthr_nlive;     /* live vthreads, the main one included */
+extern uint32_t vthr_hurry;     /* the monitor's: many vthreads that compute wait for OS threads */
 extern uint32_t vthr_nsleeping; /* processors with sleeping == 1 */
 
 /* --- Entering and leaving, on a vthread --- */
@@ -195,6 +197,7 @@ void sched_reset_child(void);
 /* --- Carriers (carrier.c) --- */
 void carrier_main(void *c) VTHR_NORETURN;
 struct carrier *carrier_new_first(void); /* for the process's first OS thread */
+void carrier_prepare(unsigned n); /* starts so many that there will be n spares, VTHR_SPARES at the most; does not wait for them */
 struct carrier *carrier_get_spare(void); /* a sleeping or new OS thread, or NULL */
 void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
