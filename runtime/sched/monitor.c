@@ -1,6 +1,7 @@
 /* The monitor: a native thread that finds stuck carriers.
  *
- * Each look compares every processor with the last look.  One whose owner has run the same vthread since is judged by its state:
+ * Each look compares every processor with the last look.  One whose owner has run the same vthread since is judged by its state
+ * (for the first two: since it is in that state):
  *   whose OS thread used no CPU time since (blocked in the kernel, a page fault)    handed off at once
  *   in an announced call, working (a look-up in /etc/hosts, a big read)            after ANNOUNCED_NS
  *   computing                                                                      after COMPUTE_NS; when several
@@ -85,14 +86,20 @@ static bool look(struct proc *p, uint64_t now)
     uint64_t w = load_acquire(&p->word), tick = load_relaxed(&p->tick), cpu, state = w & P_STATE;
     struct carrier *c = (struct carrier *)(uintptr_t)(w & ~(uint64_t)P_STATE);
 
-    if (tick != p->mon_tick || w != p->mon_word || state == P_RT) {
+    if (tick != p->mon_tick || (w ^ p->mon_word) & ~(uint64_t)P_STATE) { /* another vthread, or carrier */
         p->mon_tick = tick;
-        p->mon_word = w;
         p->mon_since = now;
-        p->mon_cpu = 0;
-        return false;
+        p->mon_word = 0;
     }
-    if (now - p->mon_since < BLOCK_NS || load_relaxed(&vthr_nlive) < 2)
+    if (w != p->mon_word) {
+        p->mon_word = w;
+        p->mon_word_since = now;
+        p->mon_cpu = 0;
+    }
+    /* One that goes in and out of the runtime without pause computes too: only this is not the moment. */
+    if (state == P_RT || load_relaxed(&vthr_nlive) < 2)
+        return false;
+    if (now - p->mon_word_since < BLOCK_NS && now - p->mon_since < compute_ns)
         return false;
     /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
     cpu = thread_cpu_ns(c->tid);
@@ -100,7 +107,7 @@ static bool look(struct proc *p, uint64_t now)
         return proc_handoff(p, w, HANDOFF_BLOCKED);
     p->mon_cpu = cpu;
     if (state == P_BLOCK)
-        return now - p->mon_since >= ANNOUNCED_NS && proc_handoff(p, w, HANDOFF_BLOCKED);
+        return now - p->mon_word_since >= ANNOUNCED_NS && proc_handoff(p, w, HANDOFF_BLOCKED);
     if (now - compute_last > CALM_NS) {
         compute_ns = COMPUTE_NS;
         store_relaxed(&vthr_hurry, 0u);

@@ -46,7 +46,7 @@ struct proc {
     uint32_t inbox_n;
     struct counters count;    /* written by the owner */
     /* Monitor only. */
-    uint64_t mon_tick, mon_word, mon_since, mon_cpu;
+    uint64_t mon_tick, mon_word, mon_since, mon_word_since, mon_cpu;
 };
 
 struct carrier {
