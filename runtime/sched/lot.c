@@ -42,6 +42,7 @@ void lot_queue(struct lot_bucket *b, struct lot_node *n, const void *addr, struc
     n->ticket = ticket;
     n->bits = ~0u;
     n->linked = true;
+    n->hungry = n->granted = false;
     list_add_tail(&b->q, &n->link);
 }
 
@@ -178,6 +179,65 @@ int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
 int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline)
 {
     return lot_wait_bits(addr, val, deadline, ~0u);
+}
+
+int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted)
+{
+    struct waiter native, *w = wait_enter(&native);
+    struct lot_node n = { .granted = false };
+    struct lot_bucket *b = lot_lock(word);
+    int r = -EAGAIN;
+
+    if (load_relaxed(word) == 2) {
+        lot_queue(b, &n, word, w, waiter_prepare(w));
+        if (hungry) {
+            n.hungry = true;
+            list_del(&n.link);
+            list_add_head(&b->q, &n.link);
+        }
+        lot_unlock(b);
+        r = lot_park(&n, deadline);
+    } else {
+        lot_unlock(b);
+    }
+    wait_leave(w);
+    *granted = r == 0 && n.granted;
+    return r;
+}
+
+/* The word may be touched while somebody is queued under its address for the lock: then it is a lock still. */
+static void wake_or_give(struct lot_bucket *b, uint32_t *word)
+{
+    struct list *it, *tmp;
+
+    list_for_each_safe (it, tmp, &b->q) {
+        struct lot_node *n = container_of(it, struct lot_node, link);
+        struct waiter *w = n->w;
+        uint64_t ticket = n->ticket;
+
+        if (n->addr != word)
+            continue;
+        if (n->hungry && xchg_acq_rel(word, 2u) != 0)
+            return; /* another one has it, and will come here */
+        n->granted = n->hungry;
+        list_del(it);
+        n->linked = false;
+        if (waiter_wake(w, ticket, W_WOKEN))
+            return;
+        /* A timer or a signal claimed it first. */
+        if (n->hungry)
+            store_release(word, 0u);
+    }
+}
+
+void lot_wake_lock(uint32_t *word)
+{
+    struct vthread *v = wake_enter();
+    struct lot_bucket *b = lot_lock(word);
+
+    wake_or_give(b, word);
+    lot_unlock(b);
+    wake_leave(v);
 }
 
 int lot_wake_bits(const void *addr, int n, uint32_t bits)

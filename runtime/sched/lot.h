@@ -14,6 +14,8 @@ struct lot_node {
     uint64_t ticket;
     uint32_t bits;  /* FUTEX_WAIT_BITSET's mask */
     bool linked;    /* protected by the bucket's lock */
+    bool hungry;    /* a lock's waiter that is to be given it */
+    bool granted;   /* it was; set before the wake */
 };
 
 VTHR_BEGIN_DECLS
@@ -26,6 +28,11 @@ int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
 int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends);
 /* Wakes up to n waiters; returns how many. */
 int lot_wake(const void *addr, int n);
+/* A lock word: 0 free, other values held, 2 held with waiters.  Parks while it is 2; as lot_wait.  hungry: this waiter has been woken
+ * before and came too late each time: it waits at the front, and *granted says whether it was given the lock. */
+int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted);
+/* After the word went from 2 to 0: wakes the first waiter, or gives it the lock. */
+void lot_wake_lock(uint32_t *word);
 int lot_wake_bits(const void *addr, int n, uint32_t bits);
 /* Wakes up to n waiters of `from`, moves up to m of the others to `to`.  Returns woken + moved; *woken if not NULL.
  * check: fails with -EAGAIN unless *from == *check, under the lock. */

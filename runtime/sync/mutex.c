@@ -2,7 +2,9 @@
  *
  * The word __lock is glibc's: 0 free, 1 held, 2 held with waiters; waiters are in the parking lot under its address.  A woken
  * waiter competes again, and takes the lock as 2, since it cannot know whether others wait (Drepper, "Futexes are
- * tricky").  __owner and __count are written by the holder only.  Static initialisers and pthread_mutex_init's layout
+ * tricky").  One that came too late LOSSES times is given the lock by whoever releases it next: on one carrier a thread that waits with
+ * the lock held, and takes it again at once after each release, would keep it from all others for ever, where natively the
+ * kernel interrupts it at some moment.  __owner and __count are written by the holder only.  Static initialisers and pthread_mutex_init's layout
  * are glibc's, so init and destroy are not replaced. */
 #include "runtime/sync/mutex.h"
 #include "runtime/base/real.h"
@@ -18,6 +20,7 @@
  * kernel's would need the owner's kernel thread id, and vthreads have no priorities to inherit. */
 #define KIND_FOREIGN 0xd0
 #define SPINS 100
+#define LOSSES 4
 
 static uint32_t *word_of(pthread_mutex_t *m)
 {
@@ -31,7 +34,9 @@ bool mutex_is_foreign(const pthread_mutex_t *m)
 
 static int lock_word(pthread_mutex_t *m, uint64_t deadline)
 {
-    uint32_t *w = word_of(m), z = 0;
+    uint32_t *w = word_of(m), z = 0, losses = 0;
+    bool granted = false;
+    int r;
 
     if (likely(cas_acquire(w, &z, 1u)))
         return 0;
@@ -42,9 +47,12 @@ static int lock_word(pthread_mutex_t *m, uint64_t deadline)
                 return 0;
             arch_cpu_relax();
         }
-    while (xchg_acquire(w, 2u) != 0)
-        if (lot_wait(w, 2, deadline) == -ETIMEDOUT)
+    while (!granted && xchg_acquire(w, 2u) != 0) {
+        r = lot_wait_lock(w, deadline, losses >= LOSSES, &granted);
+        if (r == -ETIMEDOUT)
             return ETIMEDOUT;
+        losses += r == 0;
+    }
     return 0;
 }
 
@@ -164,7 +172,7 @@ static void unlock_word(pthread_mutex_t *m)
     m->__data.__nusers = 0;
     /* After this exchange the memory may be freed by the next owner: only the address is used below. */
     if (unlikely(xchg_release(w, 0u) == 2))
-        lot_wake(w, 1);
+        lot_wake_lock(w);
 }
 
 int mutex_unlock(pthread_mutex_t *m)
