@@ -14,6 +14,7 @@
 #include "runtime/sync/self.h"
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 
 #define KIND_TYPE 3     /* normal, recursive, errorcheck, adaptive */
 /* Robust 16, priority-protecting 64, process-shared 128.  A priority-inheriting one (32) of this process alone is ours: the
@@ -91,10 +92,24 @@ static int acquire(pthread_mutex_t *m, uint64_t deadline)
     return 0;
 }
 
+/* glibc's, which keeps a robust mutex that is not recoverable when it says so: nobody else would hear of it then. */
+static int foreign_trylock(pthread_mutex_t *m)
+{
+    int r = REAL(pthread_mutex_trylock)(m);
+    uint32_t w;
+
+    if (likely(r != ENOTRECOVERABLE))
+        return r;
+    w = load_relaxed(word_of(m));
+    if ((w & FUTEX_TID_MASK) == self_tid() && (xchg_release(word_of(m), 0u) & FUTEX_WAITERS))
+        SYS3(SYS_futex, word_of(m), FUTEX_WAKE, 1);
+    return r;
+}
+
 static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
 {
     struct vthread *v = vthr_parkable();
-    int r = REAL(pthread_mutex_trylock)(m);
+    int r = foreign_trylock(m);
 
     if (r != EBUSY)
         return r;
@@ -124,7 +139,7 @@ int mutex_trylock(pthread_mutex_t *m)
     int r;
 
     if (unlikely(mutex_is_foreign(m)))
-        return REAL(pthread_mutex_trylock)(m);
+        return foreign_trylock(m);
     r = owned_by_self(m, true);
     if (r)
         return r < 0 ? 0 : r;
