@@ -27,6 +27,10 @@ void image_enter(void);
 /* thread_local destructors, then locale; key destructors are thread/tsd.c's. */
 void image_run_tls_dtors(void);
 /* The value that glibc's pthread_exit stored. */
+static inline void image_set_result(void *tp, void *result)
+{
+    *(void **)((char *)tp + vthr_image.off_result) = result;
+}
 static inline void *image_result(const void *tp)
 {
     return *(void *const *)((const char *)tp + vthr_image.off_result);

@@ -49,9 +49,10 @@ int cancel_request(struct vthread *v)
     was = fetch_or_acq_rel(image_cancel_word(v->pd), CANCEL_REQUESTED);
     if (was & (CANCEL_REQUESTED | CANCEL_EXITING))
         return 0;
-    if (v == vthr_self)
+    if (v == vthr_self) {
+        image_set_result(v->pd, PTHREAD_CANCELED); /* as glibc does: its pthread_setcancelstate, which may act on it, does not */
         cancel_async_point(v);
-    else if (!(was & CANCEL_DISABLED))
+    } else if (!(was & CANCEL_DISABLED))
         signal_nudge(v);
     return 0;
 }

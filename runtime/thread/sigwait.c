@@ -9,6 +9,7 @@ int signal_suspend(struct vthread *v, uint64_t mask)
 {
     uint64_t old = v->sigmask;
 
+    cancel_point(v); /* a request that the thread made itself raises no attention */
     v->sig_ran = 0;
     signal_mask(v, SIG_SETMASK, &mask, NULL);
     while (!v->sig_ran) {
