@@ -9,8 +9,6 @@
 #include <ucontext.h>
 
 #define HWCAP2_FSGSBASE_BIT (1ul << 1)
-#define MXCSR_DEFAULT 0x1f80u
-#define FCW_DEFAULT 0x037fu
 #define ARCH_SHSTK_STATUS_ 0x5005 /* asm/prctl.h of newer kernels: ARCH_SHSTK_STATUS */
 #define JB_PC 7                   /* index of the mangled program counter in glibc's __jmp_buf */
 
@@ -36,9 +34,13 @@ void arch_ctx_make(struct arch_ctx *ctx, void *top, void *tp, void (*fn)(void *)
     /* arch_entry must find rsp 16-byte aligned, as if before a call. */
     uintptr_t sp = ((uintptr_t)top & ~(uintptr_t)15) - ARCH_FRAME_SIZE;
     uint64_t *f = (uint64_t *)sp;
+    uint32_t mxcsr;
+    uint16_t fcw;
 
     memset(f, 0, ARCH_FRAME_SIZE);
-    f[0] = MXCSR_DEFAULT | ((uint64_t)FCW_DEFAULT << 32);
+    /* A thread inherits the floating-point environment of its creator. */
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(fcw));
+    f[0] = mxcsr | ((uint64_t)fcw << 32);
     f[4] = (uint64_t)arg;          /* r12 */
     f[5] = (uint64_t)fn;           /* rbx */
     f[7] = (uint64_t)&arch_entry + 1; /* return address: unwinders look one byte before it up */
