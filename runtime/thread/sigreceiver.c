@@ -5,6 +5,8 @@
 #include "runtime/sched/sched.h"
 #include "runtime/thread/signal_parts.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 
 #define DISGUISE (-0x56540000)
 
@@ -142,6 +144,45 @@ static int start_receiver(void)
     return r;
 }
 
+/* Signals that are pending for the calling OS thread alone, not for the process: only /proc tells the one from the other. */
+static uint64_t thread_pending(void)
+{
+    static const char label[] = "\nSigPnd:\t";
+    char text[4096];
+    const char *p;
+    long n = 0, got;
+    uint64_t set = 0;
+    long fd = SYS4(SYS_openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC, 0);
+
+    if (fd < 0)
+        return 0;
+    while (n < (long)sizeof text - 1 && (got = SYS3(SYS_read, fd, text + n, sizeof text - 1 - n)) > 0)
+        n += got;
+    SYS1(SYS_close, fd);
+    text[n] = 0;
+    p = strstr(text, label);
+    for (p = p ? p + sizeof label - 1 : ""; *p && *p != '\n'; p++)
+        set = set << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+    return set;
+}
+
+/* What the main thread has sent to itself before there were vthreads stays with it, whatever carrier it runs on. */
+static void adopt_pending(struct vthread *main_v)
+{
+    struct timespec zero = { 0, 0 };
+    uint64_t set = 0;
+    siginfo_t info;
+
+    SYS2(SYS_rt_sigpending, &set, 8);
+    if (!set)
+        return;
+    set = thread_pending() & ~KSIG_DIRECT;
+    while (set && SYS4(SYS_rt_sigtimedwait, &set, &info, &zero, 8) > 0) {
+        sig_post(main_v, info.si_signo, &info);
+        set &= thread_pending();
+    }
+}
+
 int signal_start(struct vthread *main_v)
 {
     int r;
@@ -151,6 +192,7 @@ int signal_start(struct vthread *main_v)
     if (r)
         return r;
     main_v->sigmask = ksig_set_mask(KSIG_CARRIER_MASK);
+    adopt_pending(main_v);
     sig_masks_reset();
     receiver_tid = 0;
     receiver_gen = 0;
