@@ -39,6 +39,17 @@ static int install(int sig, const struct sigaction *a)
     return REAL(sigaction)(sig, &k, NULL) ? -errno : 0;
 }
 
+/* Without the signals that nothing blocks, as the kernel keeps it. */
+static void store_action(int sig, const struct sigaction *a)
+{
+    uint64_t mask;
+
+    acts[sig] = *a;
+    memcpy(&mask, &a->sa_mask, sizeof mask);
+    mask &= ~SIG_UNMASKABLE;
+    memcpy(&acts[sig].sa_mask, &mask, sizeof mask);
+}
+
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct vthread *v = vthr_self;
@@ -52,7 +63,7 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
     lock(&lk);
     was = acts[sig];
     if (act && (r = install(sig, act)) == 0)
-        acts[sig] = *act;
+        store_action(sig, act);
     unlock(&lk);
     rt_unhold(v);
     if (old && !r)
