@@ -110,6 +110,94 @@ HOOK int pause(void)
     return v ? (int)posix(signal_suspend(v, v->sigmask)) : REAL(pause)();
 }
 
+/* --- The older families, of System V and BSD.  libc makes them of the functions above, inside itself: here of the hooks. --- */
+static int change_one(int how, int sig, sigset_t *old)
+{
+    sigset_t one;
+
+    sigemptyset(&one);
+    return sigaddset(&one, sig) ? -1 : sigprocmask(how, &one, old);
+}
+HOOK int sighold(int sig)
+{
+    return change_one(SIG_BLOCK, sig, NULL);
+}
+HOOK int sigrelse(int sig)
+{
+    return change_one(SIG_UNBLOCK, sig, NULL);
+}
+static int set_disposition(int sig, sighandler_t h, struct sigaction *old)
+{
+    struct sigaction a = { .sa_handler = h };
+
+    sigemptyset(&a.sa_mask);
+    return sigaction(sig, &a, old);
+}
+HOOK int sigignore(int sig)
+{
+    return set_disposition(sig, SIG_IGN, NULL);
+}
+HOOK sighandler_t sigset(int sig, sighandler_t h)
+{
+    struct sigaction was;
+    sigset_t blocked;
+
+    if (h == SIG_HOLD ? sigaction(sig, NULL, &was) : set_disposition(sig, h, &was))
+        return SIG_ERR;
+    if (change_one(h == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, sig, &blocked))
+        return SIG_ERR;
+    return sigismember(&blocked, sig) ? SIG_HOLD : was.sa_handler;
+}
+
+/* Masks of BSD are an int: the first 32 signals. */
+static sigset_t wide_mask(int mask)
+{
+    sigset_t s;
+
+    to_set(&s, (unsigned)mask);
+    return s;
+}
+static int change_old_mask(int how, int mask)
+{
+    sigset_t s = wide_mask(mask), old;
+
+    return sigprocmask(how, &s, &old) ? -1 : (int)bits_of(&old);
+}
+HOOK int sigblock(int mask)
+{
+    return change_old_mask(SIG_BLOCK, mask);
+}
+HOOK int sigsetmask(int mask)
+{
+    return change_old_mask(SIG_SETMASK, mask);
+}
+HOOK int siggetmask(void)
+{
+    return change_old_mask(SIG_BLOCK, 0);
+}
+/* signal.h gives the name sigpause to the function of System V. */
+HOOK int pause_with_mask(int mask) __asm__("sigpause");
+int pause_with_mask(int mask)
+{
+    sigset_t s = wide_mask(mask);
+
+    return sigsuspend(&s);
+}
+HOOK int pause_for_signal(int sig) __asm__("__xpg_sigpause");
+int pause_for_signal(int sig)
+{
+    sigset_t s;
+
+    if (sigprocmask(SIG_BLOCK, NULL, &s) || sigdelset(&s, sig))
+        return -1;
+    return sigsuspend(&s);
+}
+HOOK int __sigpause(int sig_or_mask, int is_sig)
+{
+    return is_sig ? pause_for_signal(sig_or_mask) : pause_with_mask(sig_or_mask);
+}
+HOOK int __sigsuspend(const sigset_t *) ALIAS(sigsuspend);
+
 static bool is_direct(int sig)
 {
     return sig >= 1 && sig <= 64 && (SIGBIT(sig) & KSIG_DIRECT);
