@@ -237,6 +237,7 @@ static bool not_our_table(void)
 static void forget(struct fdesc *d)
 {
     d->kind = FD_UNKNOWN;
+    d->family = FD_FAMILY_UNKNOWN;
     d->mode_epoch = d->timeo_epoch = 0;
     d->side[0].drained = d->side[1].drained = false;
 }
@@ -406,6 +407,17 @@ enum fd_kind fd_learn_kind(struct fdesc *d)
         k = FD_SOCKET;
     d->kind = k;
     return k;
+}
+
+bool fd_is_local(struct fdesc *d)
+{
+    int domain = 0;
+    unsigned len = sizeof domain;
+
+    if (d->family == FD_FAMILY_UNKNOWN)
+        d->family = SYS5(SYS_getsockopt, d->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX ? FD_LOCAL
+                                                                                                               : FD_NOT_LOCAL;
+    return d->family == FD_LOCAL;
 }
 
 bool fd_is_blocking(struct fdesc *d)

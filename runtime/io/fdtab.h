@@ -23,6 +23,8 @@ enum fd_kind {
     FD_OTHER   /* RWF_NOWAIT does not work: terminals, FIFOs, inotify */
 };
 
+enum fd_family { FD_FAMILY_UNKNOWN, FD_LOCAL, FD_NOT_LOCAL }; /* of a socket: AF_UNIX or not */
+
 struct fd_node { /* one waiter on one direction of one descriptor; on the waiter's stack */
     struct list link;
     struct waiter *w;
@@ -46,6 +48,7 @@ struct fdesc {
     uint32_t gen;         /* see fd_gen; written under lk */
     uint32_t closing;     /* inside a close bracket */
     uint8_t kind;         /* enum fd_kind */
+    uint8_t family;       /* enum fd_family */
     uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
     uint32_t mode_epoch, timeo_epoch;
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
@@ -98,6 +101,7 @@ void fd_note_mode(struct fdesc *d, bool blocking);
 void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from);
 
 enum fd_kind fd_learn_kind(struct fdesc *d);
+bool fd_is_local(struct fdesc *d);    /* a Unix socket; asks the kernel once */
 bool fd_is_blocking(struct fdesc *d); /* asks the kernel */
 uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir);
 

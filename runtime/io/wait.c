@@ -1,24 +1,35 @@
-/* See wait.h. */
+/* See wait.h.
+ *
+ * A writer to a full Unix socket also looks by itself, at growing intervals: when the peer shuts its reading side down, the kernel
+ * ends a blocked write (EPIPE), but the socket becomes neither writable nor broken in the eyes of poll and epoll. */
 #include "runtime/io/wait.h"
 #include "runtime/thread/cancel.h"
 #include "runtime/thread/signal.h"
 #include <errno.h>
 
+#define LOOK_FIRST 10000000ull
+#define LOOK_MAX 160000000ull
+
 static long park(struct vthread *v, struct io_wait *w)
 {
+    uint64_t look_at = w->look ? now_ns() + w->look : NO_DEADLINE;
+    bool looks = look_at < w->deadline;
     uint8_t ends = w->restartable ? SIG_RAN_PLAIN : SIG_RAN_ANY;
     enum wake_reason r;
 
     rt_enter(v);
     v->cancellable = 1;
     v->intr = ends;
-    r = fd_wait(w->d, w->dir, w->gen, w->deadline);
+    r = fd_wait(w->d, w->dir, w->gen, looks ? look_at : w->deadline);
     v->intr = 0;
     v->cancellable = 0;
     rt_leave(v);
     switch (r) {
     case W_TIMEOUT:
-        return -EAGAIN;
+        if (!looks)
+            return -EAGAIN;
+        w->look = w->look * 2 < LOOK_MAX ? w->look * 2 : LOOK_MAX;
+        return 0;
     case W_CLOSED:
         return -EBADF;
     case W_INTR:
@@ -37,6 +48,7 @@ static void ask(struct io_wait *w)
     t = fd_timeout(w->d, w->dir);
     w->deadline = t ? now_ns() + t : NO_DEADLINE;
     w->restartable = t == 0;
+    w->look = w->dir == FD_WRITE && (w->d->kind == FD_STREAM || w->d->kind == FD_SOCKET) && fd_is_local(w->d) ? LOOK_FIRST : 0;
     w->asked = true;
 }
 

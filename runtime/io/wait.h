@@ -12,6 +12,7 @@ struct io_wait {
     bool asked;        /* mode and timeout are known */
     bool restartable;  /* by SA_RESTART: not with a timeout set (signal(7)) */
     uint64_t deadline;
+    uint64_t look;     /* ns after which to try again without an event; 0: never */
 };
 
 /* At the beginning of the call: from here on a handler ends it, unless it is to be restarted. */
@@ -22,6 +23,7 @@ static inline void io_wait_init(struct vthread *v, struct io_wait *w, struct fde
     w->gen = fd_gen(d);
     w->dir = dir;
     w->asked = false;
+    w->look = 0;
 }
 /* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF. */
 long io_wait_more(struct vthread *v, struct io_wait *w);
