@@ -102,7 +102,7 @@ void block_begin(struct vthread *v, bool sure)
     v->blocked_in++;
     if (!p)
         return;
-    if (!cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_BLOCK)) {
+    if (!cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_BLOCK) && w != ((uint64_t)(uintptr_t)c | P_BLOCK)) {
         c->proc = NULL;
         return;
     }
@@ -120,8 +120,8 @@ void block_end(struct vthread *v)
     struct proc *p = c->proc;
     uint64_t w = (uint64_t)(uintptr_t)c | P_BLOCK;
 
-    v->blocked_in--;
-    if (p && !cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_USER) && w != ((uint64_t)(uintptr_t)c | P_USER))
+    /* One inside another (a name service's module reads a file): the outer one goes on. */
+    if (--v->blocked_in == 0 && p && !cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_USER) && w != ((uint64_t)(uintptr_t)c | P_USER))
         c->proc = NULL;
     if (unlikely(load_relaxed(&v->attention)))
         rt_attention(v);

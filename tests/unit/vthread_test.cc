@@ -79,6 +79,30 @@ TEST_F(Vthread, ActivationIsDoneOnceAndAdoptsTheMainThread)
     EXPECT_EQ(vthr_nprocs, 1u);
 }
 
+/* A module of a name service reads a file: announced inside announced. */
+TEST_F(Vthread, AnAnnouncedCallInsideAnotherKeepsTheProcessor)
+{
+    auto run = [] {
+        struct carrier *c = vthr_self->carrier;
+        struct proc *p = &vthr_procs[0];
+        uint64_t user = (uint64_t)(uintptr_t)c | P_USER, blocked = (uint64_t)(uintptr_t)c | P_BLOCK;
+
+        ASSERT_EQ(load_acquire(&p->word), user);
+        block_begin(vthr_self, false);
+        block_begin(vthr_self, false);
+        EXPECT_EQ(c->proc, p);
+        EXPECT_EQ(load_acquire(&p->word), blocked);
+        block_end(vthr_self);
+        EXPECT_EQ(c->proc, p);
+        EXPECT_EQ(load_acquire(&p->word), blocked); /* the outer one goes on */
+        block_end(vthr_self);
+        EXPECT_EQ(load_acquire(&p->word), user);
+    };
+
+    ASSERT_EQ(vthr_nlive, 1u); /* nobody to hand off to: the monitor keeps away */
+    run();
+}
+
 TEST_F(Vthread, ResultsOfAThousand)
 {
     std::vector<std::unique_ptr<Thread>> all;
