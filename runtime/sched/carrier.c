@@ -131,6 +131,14 @@ void carrier_unpin(void)
         arch_tp_unpin(&c->os);
 }
 
+void carrier_makes_process(void)
+{
+    struct carrier *c = carrier_here();
+
+    if (c)
+        c->is_parent = true;
+}
+
 static void *thread_main(void *arg)
 {
     carrier_main(arg);
@@ -243,7 +251,7 @@ void carrier_wait_spare(struct carrier *c)
         lock(&lk);
         n_starting -= c->ahead;
         c->ahead = false;
-        surplus = n_spares >= vthr_config.spares && !c->is_first;
+        surplus = n_spares >= vthr_config.spares && !c->is_first && !c->is_parent;
         if (!surplus) {
             c->next_spare = spares;
             spares = c;

@@ -63,6 +63,7 @@ struct carrier {
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     bool ahead;             /* started to be a spare */
+    bool is_parent;         /* made a process, to which its end would be the parent's death (PR_SET_PDEATHSIG): it never exits */
     struct carrier *next_spare;
 };
 
@@ -213,6 +214,8 @@ bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp);
  * own).  No park in between.  Any thread. */
 void carrier_pin(void);
 void carrier_unpin(void);
+/* The calling OS thread makes a process. */
+void carrier_makes_process(void);
 void carrier_reset_child(void);
 void sched_loop(struct carrier *c) VTHR_NORETURN;
 

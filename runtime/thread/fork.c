@@ -33,6 +33,7 @@ static int mark_gone(struct vthread *v, void *self)
 /* libc's fork blocks all signals: last thing before it. */
 static void at_prepare(void)
 {
+    carrier_makes_process();
     carrier_pin();
 }
 static void at_parent(void)
@@ -76,6 +77,7 @@ uint64_t spawn_begin(void)
 
     if (!v || v->hooks_off)
         return 0;
+    carrier_makes_process();
     carrier_pin(); /* the mask may have SIGSEGV in it */
     return ksig_set_mask(v->sigmask);
 }
@@ -89,6 +91,7 @@ void spawn_end(uint64_t mask)
 
 void thread_in_vfork_child(struct vthread *v)
 {
+    carrier_makes_process(); /* in the parent's memory */
     if (arch_tp_traps())
         arch_tp_tell((uintptr_t)v->pd);
     ksig_set_mask(v->sigmask);
