@@ -239,7 +239,10 @@ static void forget(struct fdesc *d)
     d->kind = FD_UNKNOWN;
     d->family = FD_FAMILY_UNKNOWN;
     d->mode_epoch = d->timeo_epoch = 0;
-    d->side[0].drained = d->side[1].drained = false;
+    for (int i = 0; i < 2; i++) {
+        d->side[i].drained = false;
+        d->side[i].misses = d->side[i].guesses = 0;
+    }
 }
 
 void fd_look_again(int fd)

@@ -40,6 +40,8 @@ struct fd_side {
     bool armed;          /* protected by fdesc.lk, changed under home->lk too */
     uint8_t idle_events; /* events since somebody last waited */
     bool drained;        /* hint: the last read took all there was */
+    uint8_t misses;      /* hint: calls in a row whose first attempt found nothing; see io_wait_first */
+    uint8_t guesses;     /* waits without an attempt before since the last attempt that came first */
 };
 
 struct fdesc {

@@ -106,13 +106,14 @@ static long read_loop(struct vthread *v, struct xfer *x)
     if (d->kind == FD_OTHER)
         return other_xfer(v, d, x);
     io_wait_init(v, &w, d, FD_READ);
-    r = d->kind == FD_STREAM ? io_wait_first(v, &w) : 0;
+    r = d->kind == FD_STREAM || d->kind == FD_FLOW ? io_wait_first(v, &w) : 0;
     while (r == 0) {
         r = try_nowait(x, d->kind);
         if (r == -EOPNOTSUPP || r == -EINVAL || r == -ENOTSOCK || r == -ESPIPE) {
             d->kind = r == -ENOTSOCK ? FD_UNKNOWN : FD_OTHER;
             return other_xfer(v, d, x);
         }
+        io_wait_found(&w, r != -EAGAIN);
         if (r != -EAGAIN) {
             if (d->kind == FD_STREAM && r > 0)
                 d->side[FD_READ].drained = (size_t)r < total(x->iov, x->n);
@@ -298,6 +299,7 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
         r = io_wait_first(v, &w);
     while (r == 0) {
         r = SYS6(SYS_recvfrom, fd, (char *)buf + done, n - done, (flags & ~MSG_WAITALL) | MSG_DONTWAIT, a, alen);
+        io_wait_found(&w, r != -EAGAIN);
         if (r > 0 && !(flags & MSG_PEEK)) {
             done += (size_t)r;
             d->side[FD_READ].drained = done < n;

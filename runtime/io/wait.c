@@ -81,9 +81,12 @@ long io_wait_more(struct vthread *v, struct io_wait *w)
 long io_wait_first(struct vthread *v, struct io_wait *w)
 {
     struct fd_side *s = &w->d->side[w->dir];
+    bool guess = s->misses >= 2 && s->guesses < MAX_GUESSES;
 
-    if (!s->drained || !fd_mode_known(w->d) || !w->d->blocking || !fd_timeouts_known(w->d) || w->d->timeo[w->dir] || !s->armed)
+    if (!(s->drained || guess) || !fd_mode_known(w->d) || !w->d->blocking || !fd_timeouts_known(w->d) || w->d->timeo[w->dir] || !s->armed)
         return 0;
+    if (!s->drained)
+        s->guesses++;
     s->drained = false; /* once: whatever woke us, the next attempt is real */
     w->deadline = NO_DEADLINE;
     w->restartable = true;

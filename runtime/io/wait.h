@@ -27,7 +27,22 @@ static inline void io_wait_init(struct vthread *v, struct io_wait *w, struct fde
 }
 /* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF. */
 long io_wait_more(struct vthread *v, struct io_wait *w);
-/* Before the first attempt, where the last read left nothing and the mode is known to be blocking: saves the attempt.
- * 0: go on. */
+/* Before the first attempt, where it is expected to find nothing and the mode is known to be blocking: saves the attempt, and
+ * asking for the mode.  Expected: after a read that took all there was, or where earlier calls had to wait (a message at a time
+ * goes to and fro); of these one in MAX_GUESSES + 1 does attempt.  0: go on. */
+#define MAX_GUESSES 4
 long io_wait_first(struct vthread *v, struct io_wait *w);
+/* What the attempt found that came first; nothing to say if it did not. */
+static inline void io_wait_found(struct io_wait *w, bool something)
+{
+    struct fd_side *s = &w->d->side[w->dir];
+
+    if (w->asked)
+        return;
+    s->guesses = 0;
+    if (something)
+        s->misses = 0;
+    else if (s->misses < 2)
+        s->misses++;
+}
 VTHR_END_DECLS

@@ -2,6 +2,7 @@
 #include "runtime/base/options.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/io/io.h"
+#include "runtime/io/wait.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/lot.h"
@@ -101,6 +102,49 @@ TEST_F(Vthread, AnAnnouncedCallInsideAnotherKeepsTheProcessor)
 
     ASSERT_EQ(vthr_nlive, 1u); /* nobody to hand off to: the monitor keeps away */
     run();
+}
+
+/* A message at a time to and fro: the read that will have to wait does so without an attempt, mostly. */
+TEST_F(Vthread, ReadsThatHadToWaitExpectToWait)
+{
+    int p[2];
+    unsigned guessed = 0;
+
+    ASSERT_EQ(pipe(p), 0);
+    struct fdesc *d = fd_get(p[0]);
+    struct fd_side *side = &d->side[FD_READ];
+    Thread t([&] {
+        char c;
+
+        for (int i = 0; i < 20; i++) {
+            EXPECT_EQ(io_read(vthr_self, p[0], &c, 1), 1);
+            guessed += side->guesses > 0;
+        }
+        return nullptr;
+    });
+    for (int i = 0; i < 20; i++) {
+        until([&] { return !list_empty(&side->waiters); });
+        EXPECT_EQ(io_write(vthr_self, p[1], "x", 1), 1);
+        until([&] { return list_empty(&side->waiters); });
+    }
+    t.join();
+    EXPECT_GE(guessed, 12u);
+    EXPECT_LT(guessed, 20u); /* now and then it makes sure */
+
+    Thread fast([&] {
+        char c;
+
+        for (int i = 0; i <= MAX_GUESSES; i++)
+            EXPECT_EQ(io_read(vthr_self, p[0], &c, 1), 1);
+        EXPECT_EQ(side->misses, 0); /* it has found out */
+        return nullptr;
+    });
+    EXPECT_EQ(io_write(vthr_self, p[1], "xxxxxxxx", 8), 8);
+    fast.join();
+    fd_close_begin(p[0]);
+    close(p[0]);
+    fd_close_end(p[0]);
+    close(p[1]);
 }
 
 TEST_F(Vthread, ResultsOfAThousand)
