@@ -415,6 +415,17 @@ static long announced(struct vthread *v, long nr, const long *a)
 
 /* --- Threads --- */
 
+static long raw_timer_create(clockid_t clk, const struct sigevent *event, int *timer)
+{
+    struct sigevent kernel;
+    uint32_t tid = event && !bad_address(event) ? signal_timer_event(event, &kernel) : 0;
+    long r = REAL(syscall)(SYS_timer_create, clk, tid ? &kernel : event, timer);
+
+    if (r == 0)
+        signal_timer_made(*timer, tid);
+    return r;
+}
+
 static long threads(struct vthread *v, long nr, const long *a)
 {
     long r;
@@ -436,6 +447,8 @@ static long threads(struct vthread *v, long nr, const long *a)
         return execve(A(0, const char *), A(1, char *const *), A(2, char *const *));
     case SYS_execveat:
         return execveat(FD(0), A(1, const char *), A(2, char *const *), A(3, char *const *), A(4, int));
+    case SYS_timer_create:
+        return raw_timer_create(A(0, clockid_t), A(1, const struct sigevent *), A(2, int *));
     case SYS_ptrace:
         io_traces();
         return NOT_HOOKED;

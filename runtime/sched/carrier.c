@@ -16,6 +16,7 @@
 #include "runtime/sched/shell.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #define CARRIER_STACK 65536ul
@@ -27,6 +28,7 @@ static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
 static unsigned n_spares, n_starting, n_carriers; /* starting: will be spares */
 static struct carrier *unused; /* descriptors of ended carriers, linked by next_spare */
+static struct carrier *made;   /* all descriptors, linked by next_made; only grows; read without the lock */
 
 unsigned carrier_count(void)
 {
@@ -42,13 +44,22 @@ static struct carrier *fresh_descriptor(void)
     if (!block)
         return NULL;
     c->sigstack = block + SIGSTACK_GUARD;
+    lock(&lk);
+    c->next_made = made;
+    store_release(&made, c);
+    unlock(&lk);
     return c;
+}
+
+void carrier_each(void (*fn)(struct carrier *, void *), void *arg)
+{
+    for (struct carrier *c = load_acquire(&made); c; c = c->next_made)
+        fn(c, arg);
 }
 
 static struct carrier *new_descriptor(void)
 {
     struct carrier *c;
-    char *sigstack;
 
     lock(&lk);
     c = unused;
@@ -59,9 +70,7 @@ static struct carrier *new_descriptor(void)
         c = fresh_descriptor();
     if (!c)
         return NULL;
-    sigstack = c->sigstack;
-    memset(c, 0, sizeof *c);
-    c->sigstack = sigstack;
+    memset(c, 0, offsetof(struct carrier, sigstack));
     lock(&lk);
     if (!arch_thread_reserve(&c->os)) {
         c->next_spare = unused;
@@ -277,7 +286,7 @@ void carrier_wait_spare(struct carrier *c)
 void carrier_reset_child(void)
 {
     lock_init(&lk, RANK_CARRIERS);
-    spares = unused = NULL;
+    spares = unused = made = NULL;
     n_spares = n_starting = n_carriers = 0;
     native_reset_child();
 }

@@ -59,12 +59,15 @@ struct carrier {
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
     uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
-    char *sigstack;         /* what the kernel delivers signals on: thread/sigstack.c */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     bool ahead;             /* started to be a spare */
     bool is_parent;         /* made a process, to which its end would be the parent's death (PR_SET_PDEATHSIG): it never exits */
+    uint64_t profiled;      /* receiver only: CPU time when its vthread got a signal of a CPU timer last */
     struct carrier *next_spare;
+    /* From here on kept when the descriptor is used again. */
+    char *sigstack;         /* what the kernel delivers signals on: thread/sigstack.c */
+    struct carrier *next_made;
 };
 
 VTHR_BEGIN_DECLS
@@ -204,6 +207,8 @@ void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
 void carrier_wait_spare(struct carrier *c);             /* returns with c->proc set, or exits the OS thread */
 unsigned carrier_count(void);
+/* Calls fn for every carrier's descriptor, those of ended ones too.  Descriptors are never unmapped. */
+void carrier_each(void (*fn)(struct carrier *, void *), void *arg);
 /* The process's first OS thread has switched nothing yet: see arch_thread_begin. */
 void carrier_begin_first(struct vthread *main_v);
 /* The one that the calling OS thread is, or NULL.  Also in a handler that interrupted the runtime. */

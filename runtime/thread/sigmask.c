@@ -140,7 +140,8 @@ static void take_from_kernel(struct vthread *v, uint64_t newly)
         return;
     while ((sig = SYS4(SYS_rt_sigtimedwait, &newly, &info, &zero, 8)) > 0) {
         sig_code_restore(&info);
-        sig_post_shared(v, (int)sig, &info);
+        if (!sig_timer_post(&info))
+            sig_post_shared(v, (int)sig, &info);
     }
 }
 

@@ -27,6 +27,11 @@ int signal_suspend(struct vthread *v, uint64_t mask);
 /* sigwait family: returns the signal or -errno (-EAGAIN at the deadline). */
 int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline);
 
+/* timer_create for a vthread: its number, and the event to give to the kernel; 0: the event is no such one.  Then what came of it
+ * (tid 0: a timer of any other kind). */
+uint32_t signal_timer_event(const struct sigevent *event, struct sigevent *kernel);
+void signal_timer_made(int timer, uint32_t tid);
+
 /* A pending SIGPIPE that the kernel kept for this OS thread becomes the vthread's. */
 void signal_sigpipe(struct vthread *v);
 /* Wakes or interrupts the vthread so that it looks at its attention flag. */

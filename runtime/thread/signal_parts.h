@@ -58,6 +58,12 @@ uint64_t sig_held_back(void);
 void sig_hold_back(int sig);
 void sig_let_go(uint64_t set);
 
+/* sigtimer.c */
+bool sig_timer_post(const siginfo_t *info); /* posts it if it is a timer's that is for one thread */
+/* Who used CPU time, if it is a signal of a timer of that and somebody may take it. */
+struct vthread *sig_cpu_user(const siginfo_t *info);
+void sig_timers_reset_child(void);
+
 /* sigreceiver.c */
 void sig_trampoline(int sig, siginfo_t *info, void *ucontext);
 void sig_receiver_poke(void);

@@ -86,6 +86,13 @@ static void dispatch(siginfo_t *info)
     int sig = info->si_signo, r = 0;
     struct vthread *v;
 
+    if (sig_timer_post(info))
+        return;
+    v = sig_cpu_user(info);
+    if (v && sig_post_shared(v, sig, info) == 0) {
+        signal_nudge(v);
+        return;
+    }
     while ((v = somebody_for(sig)) && (r = sig_post_shared(v, sig, info)) == -EAGAIN)
         ; /* it ended, or blocked it meanwhile */
     if (v) {
@@ -209,6 +216,7 @@ void signal_reset_child(struct vthread *v)
 
     sig_items_reset_child();
     sig_masks_reset();
+    sig_timers_reset_child();
     sig_actions_give_back();
     sig_install_nudge(false);
     if (!v)
