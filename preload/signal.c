@@ -257,6 +257,8 @@ HOOK int tgkill(pid_t tgid, pid_t tid, int sig)
 
     if (!v)
         return REAL(tgkill)(tgid, tid, sig);
+    if (v != &vthr_main && load_acquire(&v->life) != VT_LIVE) /* the main thread's number lasts as long as the process */
+        return (int)posix(-ESRCH);
     return (int)posix(-pthread_kill((pthread_t)v->pd, sig));
 }
 /* kill(2) to ourselves is delivered before it returns if no other thread may take it (POSIX, kill); the kernel would choose

@@ -456,6 +456,35 @@ static long threads(struct vthread *v, long nr, const long *a)
     return NOT_HOOKED;
 }
 
+/* By a thread's number.  The raw calls of affinity return how many bytes there are, that of the nice value 20 less it. */
+static long by_number(long nr, const long *a)
+{
+    struct vthread *v = vthread_by_tid(A(nr == SYS_setpriority || nr == SYS_getpriority, uint32_t));
+    bool unknown = v && v != &vthr_main && load_acquire(&v->life) == VT_LIVE; /* to the kernel */
+
+    if (!unknown)
+        return NOT_HOOKED;
+    switch (nr) {
+    case SYS_sched_getaffinity:
+    case SYS_sched_getscheduler:
+    case SYS_sched_getparam:
+    case SYS_sched_rr_get_interval:
+    case SYS_sched_getattr:
+        return REAL(syscall)(nr, 0, a[1], a[2], a[3]);
+    case SYS_getpriority:
+        return a[0] == PRIO_PROCESS ? REAL(syscall)(nr, a[0], 0) : NOT_HOOKED;
+    case SYS_sched_setaffinity:
+        return sched_setaffinity(A(0, pid_t), A(1, size_t), A(2, const cpu_set_t *));
+    case SYS_sched_setscheduler:
+        return sched_setscheduler(A(0, pid_t), A(1, int), A(2, const struct sched_param *));
+    case SYS_sched_setparam:
+        return sched_setparam(A(0, pid_t), A(1, const struct sched_param *));
+    case SYS_setpriority:
+        return setpriority(A(0, unsigned), A(1, id_t), A(2, int));
+    }
+    return NOT_HOOKED;
+}
+
 static long hooked(long nr, const long *a)
 {
     struct vthread *park = vthr_parkable();
@@ -471,6 +500,8 @@ static long hooked(long nr, const long *a)
         r = signals(park, nr, a);
     if (r == NOT_HOOKED && park)
         r = announced(park, nr, a);
+    if (r == NOT_HOOKED)
+        r = by_number(nr, a);
     return r;
 }
 

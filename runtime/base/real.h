@@ -102,6 +102,8 @@
     X(gethostent) X(gethostent_r)                                                                                      \
     X(res_query) X(res_search) X(res_querydomain) X(res_send)                                                          \
     X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                          \
+    X(sched_getaffinity) X(sched_setaffinity) X(sched_getscheduler) X(sched_setscheduler) X(sched_getparam)            \
+    X(sched_setparam) X(sched_rr_get_interval) X(getpriority) X(setpriority)                                           \
     X(timer_create) X(mq_notify) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
 
 VTHR_BEGIN_DECLS
