@@ -138,12 +138,14 @@ static void advance(struct iovec **iov, int *n, size_t done)
     }
 }
 
-/* iov is ours to change. */
+/* iov is ours to change.  quiet: a part was written before.  After a part the descriptor is full: the next attempt waits, and looks first
+ * whether the connection is broken, since an attempt would take the error that belongs to the program's next call. */
 static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool quiet)
 {
     struct xfer x = { fd, iov, n, true, quiet };
     struct fdesc *d = fd_get(fd);
     size_t want, done = 0;
+    bool full = quiet;
     struct io_wait w;
     long r;
 
@@ -157,7 +159,8 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool
     for (;;) {
         x.iov = iov;
         x.n = n;
-        r = try_nowait(&x, d->kind);
+        r = full ? -EAGAIN : try_nowait(&x, d->kind);
+        full = false;
         if (done == 0 && (r == -EOPNOTSUPP || r == -EINVAL || r == -ENOTSOCK || r == -ESPIPE)) {
             d->kind = r == -ENOTSOCK ? FD_UNKNOWN : FD_OTHER;
             return other_xfer(v, d, &x);
@@ -168,9 +171,7 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool
             if (done >= want || d->kind == FD_SOCKET)
                 return (long)done;
             advance(&iov, &n, (size_t)r);
-            /* A short write is final in non-blocking mode, and a step on the way in blocking mode. */
-            if (!w.asked && !fd_is_blocking(d))
-                return (long)done;
+            full = true; /* final in non-blocking mode, and a step on the way in blocking mode */
             continue;
         }
         if (r == -EPIPE && !(x.quiet && d->kind == FD_STREAM))
