@@ -252,7 +252,7 @@ static void end_os_thread(struct carrier *c)
 /* Of one that was just started only those started ahead go to the list. */
 void carrier_wait_spare(struct carrier *c)
 {
-    bool surplus = false, hurry = load_relaxed(&vthr_hurry);
+    bool surplus = false, hurry = load_relaxed(&vthr_nhogs) > 0;
 
     if (hurry)
         native_hurry(true);

@@ -4,8 +4,8 @@
  * (for the first two: since it is in that state):
  *   whose OS thread used no CPU time since (blocked in the kernel, a page fault)    handed off at once
  *   in an announced call, working (a look-up in /etc/hosts, a big read)            after ANNOUNCED_NS
- *   computing                                                                      after COMPUTE_NS; when several
- *                            in a row do, with work waiting behind them, after half of that each time, down to COMPUTE_MIN
+ *   computing, half of the time or more                                            after COMPUTE_NS; after half of
+ *                            that for each HOGS_MANY that were handed off so and still compute, down to COMPUTE_MIN
  * A handoff needs somebody to profit: other live vthreads.  The look interval is short after a handoff and doubles to
  * TICK_MAX; after IDLE_LOOKS looks at which every processor slept the monitor sleeps until one wakes up.
  *
@@ -27,12 +27,10 @@
 #define ANNOUNCED_NS 1000000ull
 #define COMPUTE_NS 10000000ull
 #define COMPUTE_MIN 500000ull
-#define CALM_NS 100000000ull /* without such a handoff: the next one takes COMPUTE_NS again */
+#define HOGS_MANY 8u
 #define IDLE_LOOKS 50
 
-uint32_t vthr_monitor_parked, vthr_hurry;
-static uint64_t compute_ns = COMPUTE_NS, compute_last; /* the monitor's own */
-static unsigned compute_streak;
+uint32_t vthr_monitor_parked;
 
 static uint64_t thread_cpu_ns(int tid)
 {
@@ -62,22 +60,30 @@ static bool is_asleep(int tid)
     return paren && (paren[2] == 'S' || paren[2] == 'D');
 }
 
-/* Many vthreads that compute wait for their turn: each of them is on an OS thread of its own in the end, as natively, and should be so
- * soon.  Spares are started ahead, because the kernel runs a new thread late where many compute. */
-static bool handoff_computing(struct proc *p, uint64_t w, uint64_t now)
+/* Many vthreads that compute, and do not come back, while others wait for their turn: each is on an OS thread of its own in the end, as
+ * natively, and should be so soon.  Spares are started ahead, because the kernel runs a new thread late where many compute. */
+static uint64_t compute_ns(void)
 {
-    bool more = sched_work_waiting(p);
+    uint32_t n = load_relaxed(&vthr_nhogs);
+    uint64_t ns = n < HOGS_MANY ? COMPUTE_NS : COMPUTE_NS >> (n / HOGS_MANY < 8 ? n / HOGS_MANY : 8);
 
-    if (compute_ns == COMPUTE_NS)
-        compute_streak = 0;
+    return ns > COMPUTE_MIN ? ns : COMPUTE_MIN;
+}
+
+/* wall and cpu: since it was mounted.  One that other load keeps from its CPU is not a hog yet. */
+static bool is_hog(uint64_t wall, uint64_t cpu)
+{
+    uint64_t ns = compute_ns();
+
+    return wall >= ns && (cpu >= ns / 2 || wall >= 10 * ns || ns < COMPUTE_NS);
+}
+
+static bool handoff_computing(struct proc *p, uint64_t w)
+{
     if (!proc_handoff(p, w, HANDOFF_COMPUTING))
         return false;
-    compute_last = now;
-    if (more) {
-        store_relaxed(&vthr_hurry, 1u);
-        compute_ns = compute_ns / 2 > COMPUTE_MIN ? compute_ns / 2 : COMPUTE_MIN;
-        carrier_prepare(++compute_streak);
-    }
+    if (load_relaxed(&vthr_nhogs) >= HOGS_MANY && sched_work_waiting(p))
+        carrier_prepare(load_relaxed(&vthr_nhogs) / HOGS_MANY);
     return true;
 }
 
@@ -89,7 +95,7 @@ static bool look(struct proc *p, uint64_t now)
     if (tick != p->mon_tick || (w ^ p->mon_word) & ~(uint64_t)P_STATE) { /* another vthread, or carrier */
         p->mon_tick = tick;
         p->mon_since = now;
-        p->mon_word = 0;
+        p->mon_word = p->mon_cpu_start = 0;
     }
     if (w != p->mon_word) {
         p->mon_word = w;
@@ -99,20 +105,18 @@ static bool look(struct proc *p, uint64_t now)
     /* One that goes in and out of the runtime without pause computes too: only this is not the moment. */
     if (state == P_RT || load_relaxed(&vthr_nlive) < 2)
         return false;
-    if (now - p->mon_word_since < BLOCK_NS && now - p->mon_since < compute_ns)
+    if (now - p->mon_word_since < BLOCK_NS && now - p->mon_since < compute_ns())
         return false;
     /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
     cpu = thread_cpu_ns(c->tid);
     if (p->mon_cpu && cpu == p->mon_cpu && is_asleep(c->tid))
         return proc_handoff(p, w, HANDOFF_BLOCKED);
     p->mon_cpu = cpu;
+    if (!p->mon_cpu_start)
+        p->mon_cpu_start = cpu;
     if (state == P_BLOCK)
         return now - p->mon_word_since >= ANNOUNCED_NS && proc_handoff(p, w, HANDOFF_BLOCKED);
-    if (now - compute_last > CALM_NS) {
-        compute_ns = COMPUTE_NS;
-        store_relaxed(&vthr_hurry, 0u);
-    }
-    return now - p->mon_since >= compute_ns && handoff_computing(p, w, now);
+    return is_hog(now - p->mon_since, cpu - p->mon_cpu_start) && handoff_computing(p, w);
 }
 
 static bool all_asleep(void)
@@ -168,7 +172,7 @@ static void *monitor_main(void *arg)
                 if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i]))
                     sched_wake_one();
             }
-        tick = did ? TICK_MIN : tick * 2 < compute_ns ? tick * 2 : compute_ns;
+        tick = did ? TICK_MIN : tick * 2 < compute_ns() ? tick * 2 : compute_ns();
     }
     return NULL;
 }

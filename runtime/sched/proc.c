@@ -13,7 +13,7 @@ int vthr_active;
 struct proc *vthr_procs;
 unsigned vthr_nprocs;
 uint32_t vthr_nlive;
-uint32_t vthr_nsleeping;
+uint32_t vthr_nsleeping, vthr_nhogs;
 
 void proc_kick(struct proc *p)
 {
@@ -62,6 +62,16 @@ void sched_wake_one(void)
     store_relaxed(&all_started, vthr_nprocs);
 }
 
+/* The processor was handed off. */
+static void lost_proc(struct carrier *c)
+{
+    c->proc = NULL;
+    if (c->hog) {
+        c->hog = false;
+        fetch_sub_relaxed(&vthr_nhogs, 1u);
+    }
+}
+
 void rt_enter_slow(struct vthread *v)
 {
     struct carrier *c = v->carrier;
@@ -75,16 +85,28 @@ void rt_enter_slow(struct vthread *v)
     if (cas_acquire(&p->word, &w, (uint64_t)(uintptr_t)c | P_RT))
         v->proc = p;
     else
-        c->proc = NULL; /* handed off */
+        lost_proc(c);
+}
+
+static void mark_hog(struct carrier *c, bool is)
+{
+    c->hog = is;
+    fetch_add_relaxed(&vthr_nhogs, is ? 1u : -1u);
 }
 
 bool proc_handoff(struct proc *p, uint64_t seen, enum handoff_cause cause)
 {
+    struct carrier *old = (struct carrier *)(uintptr_t)(seen & ~(uint64_t)P_STATE);
     struct carrier *c = carrier_get_spare();
 
     if (!c)
         return false;
+    /* Before it can notice. */
+    if (cause == HANDOFF_COMPUTING)
+        mark_hog(old, true);
     if (!cas_acq_rel(&p->word, &seen, (uint64_t)(uintptr_t)c | P_RT)) {
+        if (cause == HANDOFF_COMPUTING)
+            mark_hog(old, false);
         carrier_put_spare(c);
         return false;
     }
@@ -103,7 +125,7 @@ void block_begin(struct vthread *v, bool sure)
     if (!p)
         return;
     if (!cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_BLOCK) && w != ((uint64_t)(uintptr_t)c | P_BLOCK)) {
-        c->proc = NULL;
+        lost_proc(c);
         return;
     }
     if (sure && load_relaxed(&vthr_nlive) > 1) {
@@ -122,7 +144,7 @@ void block_end(struct vthread *v)
 
     /* One inside another (a name service's module reads a file): the outer one goes on. */
     if (--v->blocked_in == 0 && p && !cas_acq_rel(&p->word, &w, (uint64_t)(uintptr_t)c | P_USER) && w != ((uint64_t)(uintptr_t)c | P_USER))
-        c->proc = NULL;
+        lost_proc(c);
     if (unlikely(load_relaxed(&v->attention)))
         rt_attention(v);
 }
@@ -182,7 +204,7 @@ void sched_reset_child(void)
     hidden_reset();
     vthr_procs = NULL;
     vthr_nprocs = 0;
-    vthr_nsleeping = 0;
+    vthr_nsleeping = vthr_nhogs = 0;
     vthr_nlive = 0;
     carrier_reset_child();
     monitor_reset_child();

@@ -46,7 +46,7 @@ struct proc {
     uint32_t inbox_n;
     struct counters count;    /* written by the owner */
     /* Monitor only. */
-    uint64_t mon_tick, mon_word, mon_since, mon_word_since, mon_cpu;
+    uint64_t mon_tick, mon_word, mon_since, mon_word_since, mon_cpu, mon_cpu_start;
 };
 
 struct carrier {
@@ -62,6 +62,7 @@ struct carrier {
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     bool ahead;             /* started to be a spare */
+    bool hog;               /* its processor was taken because it computed, and it has not come back yet */
     bool is_parent;         /* made a process, to which its end would be the parent's death (PR_SET_PDEATHSIG): it never exits */
     uint64_t profiled;      /* receiver only: CPU time when its vthread got a signal of a CPU timer last */
     struct carrier *next_spare;
@@ -75,7 +76,7 @@ extern VTHR_TLS struct carrier *vthr_carrier; /* set in carriers' own contexts o
 extern struct proc *vthr_procs;
 extern unsigned vthr_nprocs;
 extern uint32_t vthr_nlive;     /* live vthreads, the main one included */
-extern uint32_t vthr_hurry;     /* the monitor's: many vthreads that compute wait for OS threads */
+extern uint32_t vthr_nhogs;     /* carriers with `hog` set */
 extern uint32_t vthr_nsleeping; /* processors with sleeping == 1 */
 
 /* --- Entering and leaving, on a vthread --- */
