@@ -52,6 +52,10 @@ start() {
 		fi
 		sleep 0.1
 	done
+	PID=$pid run_gdb -x "$here/settle.py" "$prog" >"$dir/settle" 2>&1 || {
+		cat "$dir/settle"
+		exit 1
+	}
 }
 
 export SCRIPT="$script" LIB="$lib"

@@ -1,7 +1,7 @@
 /* Fifty threads that wait, at known depths and with known locals, and one that never does.  Plain POSIX.
  *
  * Thread i blocks in the way i % 5 after 1 + i % 7 calls of descend; each level knows the thread's number, its own level and
- * a local computed from both.  "ready PID" is printed when all of them are where they will stay. */
+ * a local computed from both.  "ready PID" is printed when all of them are about to wait; settle.py sees when they do. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -175,7 +175,6 @@ int main(int argc, char **argv)
         die("pthread_create");
     while (__atomic_load_n(&arrived, __ATOMIC_SEQ_CST) < N + 1)
         usleep(1000);
-    usleep(300000);
     printf("ready %d\n", getpid());
     fflush(stdout);
     sleep(600);
