@@ -29,7 +29,8 @@ static struct fdesc *make_chunk(unsigned i)
     lock(&grow_lk);
     c = chunks[i];
     if (!c && (c = meta_alloc(CHUNK * sizeof *c))) {
-        table_pid = (int)SYS0(SYS_getpid);
+        if (!table_pid)
+            table_pid = (int)SYS0(SYS_getpid);
         for (int k = 0; k < CHUNK; k++) {
             lock_init(&c[k].lk, RANK_FD);
             c[k].fd = (int)i * CHUNK + k;
@@ -260,9 +261,20 @@ void fd_look_again(int fd)
     wake_leave(v);
 }
 
-void fd_close_begin(int fd)
+/* The entry of a number that is about to be closed.  One that nobody waited for yet may have none, and somebody may be about to: had
+ * the close no bracket, that wait would stay with the old file.  Numbers that are not open (a loop over all) make no entries. */
+static struct fdesc *entry_to_close(int fd)
 {
     struct fdesc *d = fd_peek(fd);
+
+    if (likely(d) || SYS2(SYS_fcntl, fd, F_GETFD) < 0 || (table_pid && not_our_table()))
+        return d;
+    return fd_get(fd);
+}
+
+void fd_close_begin(int fd)
+{
+    struct fdesc *d = entry_to_close(fd);
     struct poller *p;
     struct vthread *v;
 

@@ -221,6 +221,27 @@ TEST_F(Fdtab, NobodyWaitsInsideTheBracket)
     EXPECT_TRUE(d->side[FD_READ].armed);
 }
 
+/* The first wait of all for a number comes in the middle of a close. */
+TEST_F(Fdtab, ACloseBracketsANumberThatNobodyWaitedForYet)
+{
+    int number = fcntl(p[0], F_DUPFD_CLOEXEC, 700);
+
+    ASSERT_GE(number, 700);
+    ASSERT_EQ(fd_peek(number), nullptr);
+    fd_close_begin(number);
+    Waiting a(number, FD_READ);
+    EXPECT_EQ(a.state(), W_WOKEN) << "look again";
+    EXPECT_FALSE(a.n.linked);
+    close(number);
+    fd_close_end(number);
+    EXPECT_EQ(a.d->closing, 0u);
+    int other = number + 1000;
+    ASSERT_EQ(fd_peek(other), nullptr);
+    fd_close_begin(other);
+    fd_close_end(other);
+    EXPECT_EQ(fd_peek(other), nullptr) << "was not open";
+}
+
 TEST_F(Fdtab, EachUseOfANumberHasItsOwnGenerationAndEvents)
 {
     int number = p[0];
