@@ -8,19 +8,6 @@ static sigjmp_buf env;
 static char *alt_base;
 enum { ALT = 65536 };
 
-static void *on_thread(void *arg)
-{
-    ((void (*)(void))arg)();
-    return NULL;
-}
-#define BOTH(name, ...)                                                                            \
-    static void body_##name(void) { __VA_ARGS__ }                                                  \
-    LONE(name##_in_main)                                                                           \
-    {                                                                                              \
-        finish(start(on_thread, (void *)getpid));                                                  \
-        body_##name();                                                                             \
-    }                                                                                              \
-    LONE(name##_in_thread) { finish(start(on_thread, (void *)body_##name)); }
 static void set(int sig, void (*fn)(int), int flags)
 {
     struct sigaction a = {.sa_handler = fn, .sa_flags = flags};

@@ -25,19 +25,6 @@ static void exits(pid_t pid, int code)
     CHECK(WIFEXITED(s));
     CHECK_EQ(WEXITSTATUS(s), code);
 }
-static void *on_thread(void *arg)
-{
-    ((void (*)(void))arg)();
-    return NULL;
-}
-#define BOTH(name, ...)                                                                            \
-    static void body_##name(void) { __VA_ARGS__ }                                                  \
-    LONE(name##_in_main)                                                                           \
-    {                                                                                              \
-        finish(start(idle, NULL));                                                                 \
-        body_##name();                                                                             \
-    }                                                                                              \
-    LONE(name##_in_thread) { finish(start(on_thread, (void *)body_##name)); }
 
 // fork: "the child process shall be created with a single thread" and works: threads, locks, sleeps in it.
 BOTH(fork_child_works, {
@@ -105,7 +92,6 @@ static void *lock_often(void *arg)
         lock_m();
         sched_yield();
         unlock_m();
-        sched_yield(); // nothing says that a mutex is fair
     }
     return arg;
 }

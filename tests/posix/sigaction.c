@@ -8,21 +8,6 @@
 static atomic_int count, seen_sig, nested, depth, max_depth, code, pid_of, uid_of, value, blocked_self, blocked_other;
 static pthread_t ran_on;
 
-static void *on_thread(void *arg)
-{
-    ((void (*)(void))arg)();
-    return NULL;
-}
-// Every case runs on the main thread and on another one; without a thread there would be no virtual one.
-#define BOTH(name, ...)                                                                            \
-    static void body_##name(void) { __VA_ARGS__ }                                                  \
-    LONE(name##_in_main)                                                                           \
-    {                                                                                              \
-        finish(start(on_thread, (void *)getpid));                                                  \
-        body_##name();                                                                             \
-    }                                                                                              \
-    LONE(name##_in_thread) { finish(start(on_thread, (void *)body_##name)); }
-
 static void counting(int sig)
 {
     seen_sig = sig;

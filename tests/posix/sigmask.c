@@ -30,19 +30,6 @@ static int is_pending(int sig)
     CHECK_EQ(sigpending(&s), 0);
     return sigismember(&s, sig);
 }
-static void *on_thread(void *arg)
-{
-    ((void (*)(void))arg)();
-    return NULL;
-}
-#define BOTH(name, ...)                                                                            \
-    static void body_##name(void) { __VA_ARGS__ }                                                  \
-    LONE(name##_in_main)                                                                           \
-    {                                                                                              \
-        finish(start(on_thread, (void *)getpid));                                                  \
-        body_##name();                                                                             \
-    }                                                                                              \
-    LONE(name##_in_thread) { finish(start(on_thread, (void *)body_##name)); }
 
 // pthread_sigmask: SIG_BLOCK: "the union of the current set and the signal set pointed to by set"; SIG_UNBLOCK, SIG_SETMASK.
 BOTH(how, {
@@ -94,7 +81,7 @@ LONE(process_pending_delivered_at_unblock)
     sigset_t s = of(SIGUSR1, 0);
     set(SIGUSR1, counting);
     block(SIGUSR1);
-    pthread_t t = start(on_thread, (void *)getpid);
+    pthread_t t = start(suite_on_thread, (void *)suite_nothing);
     CHECK_EQ(kill(getpid(), SIGUSR1), 0);
     CHECK_EQ(is_pending(SIGUSR1), 1);
     CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &s, NULL), 0);
@@ -319,7 +306,7 @@ LONE(signalfd_of_kill)
 {
     sigset_t s = of(SIGUSR1, SIGUSR2);
     struct signalfd_siginfo i;
-    finish(start(on_thread, (void *)getpid));
+    finish(start(suite_on_thread, (void *)suite_nothing));
     CHECK_EQ(pthread_sigmask(SIG_BLOCK, &s, NULL), 0);
     int fd = signalfd(-1, &s, 0);
     CHECK(fd >= 0);
@@ -355,7 +342,7 @@ LONE(signalfd_nonblocking_and_poll)
 {
     sigset_t s = of(SIGUSR1, 0);
     struct signalfd_siginfo i;
-    finish(start(on_thread, (void *)getpid));
+    finish(start(suite_on_thread, (void *)suite_nothing));
     CHECK_EQ(pthread_sigmask(SIG_BLOCK, &s, NULL), 0);
     int fd = signalfd(-1, &s, SFD_NONBLOCK);
     struct pollfd p = {fd, POLLIN, 0};

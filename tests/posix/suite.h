@@ -61,6 +61,23 @@ MAYBE void suite_add(const char *name, void (*fn)(void *), void *arg, int lone)
     static void case_##name(__attribute__((unused)) void *suite_arg)
 #define CASE(name) SUITE_CASE(name, 0)
 #define LONE(name) SUITE_CASE(name, 1)
+// Every case of these runs on the main thread and on another one; without a thread there would be no virtual one.
+MAYBE void *suite_on_thread(void *arg)
+{
+    ((void (*)(void))arg)();
+    return NULL;
+}
+MAYBE void suite_nothing(void)
+{
+}
+#define BOTH(name, ...)                                                                            \
+    static void body_##name(void) { __VA_ARGS__ }                                                  \
+    LONE(name##_in_main)                                                                           \
+    {                                                                                              \
+        finish(start(suite_on_thread, (void *)suite_nothing));                                     \
+        body_##name();                                                                             \
+    }                                                                                              \
+    LONE(name##_in_thread) { finish(start(suite_on_thread, (void *)body_##name)); }
 
 // Lets others come as far as they can.
 MAYBE void settle(void)
@@ -163,5 +180,4 @@ int main(int argc, char **argv)
         failed |= suite_run(argv[i]);
     return failed;
 }
-
 #endif
