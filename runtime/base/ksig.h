@@ -17,6 +17,14 @@
 /* A carrier takes nothing else: the receiver thread does. */
 #define KSIG_CARRIER_MASK (~(KSIG_DIRECT | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID)))
 
+/* The kernel's struct sigaction (asm/signal.h), for calls past libc. */
+struct ksig_action {
+    void (*handler)(int, siginfo_t *, void *);
+    unsigned long flags;
+    const void *restorer;
+    uint64_t mask;
+};
+
 /* Returns the old mask. */
 static inline uint64_t ksig_set_mask(uint64_t mask)
 {

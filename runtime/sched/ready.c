@@ -201,9 +201,10 @@ void sched_spawn(struct vthread *v)
         sched_ready(v);
     else
         global_push(v);
+    if (p && vthr_nprocs == 1)
+        return;
     fence_seq_cst();
-    if (!p || vthr_nprocs > 1)
-        sched_wake_one();
+    sched_wake_one();
 }
 
 /* The next vthread to run without going through the carrier's context, or NULL. */

@@ -19,15 +19,8 @@
 #include "runtime/sched/sched.h"
 #include <errno.h>
 
-struct kernel_sigaction { /* asm/signal.h */
-    void (*handler)(int, siginfo_t *, void *);
-    unsigned long flags;
-    void *restorer;
-    uint64_t mask;
-};
-
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_BOOT);
-static struct kernel_sigaction libcs;
+static struct ksig_action libcs;
 
 static uintptr_t born_with(const struct carrier *c)
 {
@@ -48,7 +41,7 @@ static void on_setxid(int sig, siginfo_t *info, void *uc)
 
 void setid_start(void)
 {
-    struct kernel_sigaction ours;
+    struct ksig_action ours;
 
     SYS4(SYS_rt_sigaction, SIG_SETXID, NULL, &libcs, 8);
     if ((long)libcs.handler <= 1) /* SIG_DFL, SIG_IGN: a libc without the broadcast */

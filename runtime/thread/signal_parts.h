@@ -17,18 +17,22 @@ static inline bool sig_is_handler(const struct sigaction *a)
     return a->sa_handler != SIG_DFL && a->sa_handler != SIG_IGN;
 }
 
-/* signal.c: pending sets and delivery. */
+/* sigpend.c: pending sets. */
 int sig_post(struct vthread *v, int sig, const siginfo_t *info); /* 0, -ENOMEM, -ESRCH: it has ended */
 /* One for the process, which v takes because it may: -EAGAIN if it may not any more. */
 int sig_post_shared(struct vthread *v, int sig, const siginfo_t *info);
 /* Signals for the process that were posted to v and are blocked now (set): another thread may take them. */
 void sig_give_back(struct vthread *v, uint64_t set);
 int sig_take(struct vthread *v, uint64_t set, siginfo_t *info);  /* the oldest of the lowest, or 0 */
-void sig_deliver_all(struct vthread *v, void *ucontext);
+void sig_items_reset_child(void);
+
+/* signal.c: delivery. */
 /* A fault of the program's own: the kernel delivers those signals to the code that caused them. */
 void sig_on_fault(int sig, siginfo_t *info, void *ucontext);
 void sig_on_nudge(int sig, siginfo_t *info, void *ucontext);
-void sig_items_reset_child(void);
+void sig_deliver_all(struct vthread *v, void *ucontext);
+/* On v itself, outside the runtime: acts on all that its attention flag may stand for. */
+void sig_attend(struct vthread *v, void *ucontext);
 
 /* sigstack.c: on which stack a handler runs. */
 stack_t sig_stack_of(const struct vthread *v); /* as sigaltstack(2) takes it */

@@ -22,6 +22,7 @@
  * Whether it works is tried out once (arch_trap_init), not deduced.  Not under a debugger, which would stop at every trap. */
 #include "runtime/arch/context.h"
 #include "runtime/arch/syscall.h"
+#include "runtime/base/ksig.h"
 #include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -83,13 +84,6 @@ const char *arch_tp_describe(void)
 
 /* --- Trying it out --- */
 
-struct kernel_sigaction { /* asm/signal.h */
-    void (*handler)(int, siginfo_t *, void *);
-    unsigned long flags;
-    const void *restorer;
-    uint64_t mask;
-};
-
 __attribute__((no_stack_protector)) static void on_ill(int sig, siginfo_t *info, void *uc)
 {
     (void)sig;
@@ -100,7 +94,7 @@ __attribute__((no_stack_protector)) static void on_ill(int sig, siginfo_t *info,
 /* True when the instruction works and the kernel puts the base back that it knows, no other. */
 static bool kernel_puts_back(void)
 {
-    struct kernel_sigaction ours = { on_ill, SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */, arch_sigreturn, 0 }, old;
+    struct ksig_action ours = { on_ill, SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */, arch_sigreturn, 0 }, old;
     struct timespec t = { 0, 1000 };
     uint64_t mask = ~(1ull << (SIGILL - 1)), was;
     uintptr_t known = 0, seen;
