@@ -2,7 +2,8 @@
  *
  * A signal or a cancellation nudges the OS thread.  One that comes just before the system call would be lost in it: so the
  * call is made by arch_syscall_intr, which the nudge's handler can send back with -EINTR (thread/signal.c).  A handler that
- * runs after the call began and ends it (`intr`) leaves `attention` up, which arch_syscall_intr tests. */
+ * runs after `intr` says that it ends the call leaves `attention` up, which arch_syscall_intr tests; one that ran before that, but
+ * after the call began, is seen in `sig_ran`. */
 #include "runtime/io/blocking.h"
 #include "runtime/arch/context.h"
 #include "runtime/sched/sched.h"
@@ -14,14 +15,17 @@ long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a,
     uint8_t ends = restart ? SIG_RAN_PLAIN : SIG_RAN_ANY;
 
     for (;;) {
-        long r;
+        long r = -EINTR;
 
         cancel_point(v);
         v->intr = ends;
-        block_begin(v, sure);
-        r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
-        arch_tp_mend();
-        block_end(v);
+        compiler_barrier(); /* this thread's handlers, no other thread's: intr first, then the look */
+        if (!(v->sig_ran & ends)) {
+            block_begin(v, sure);
+            r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
+            arch_tp_mend();
+            block_end(v);
+        }
         v->intr = 0;
         if (r != -EINTR)
             return r;

@@ -1,4 +1,5 @@
 #include "runtime/base/options.h"
+#include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/signal.h"
@@ -9,6 +10,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -256,6 +259,21 @@ TEST_F(SignalMask, ASignalEndsASleepUnderItsMaskOnly)
     EXPECT_EQ(some_left, (void *)1);
     EXPECT_EQ(handled, 1);
     EXPECT_EQ(handled_on, sleeper);
+}
+
+/* io_epoll_wait and ppoll look for one, then decide to block: what runs in between must not be lost. */
+TEST_F(SignalMask, ABlockingCallEndsForAHandlerThatRanSinceItsCallBegan)
+{
+    struct pollfd nothing = {-1, POLLIN, 0};
+    struct timespec limit = {5, 0};
+
+    vthr_self->sig_ran = 0;
+    send(SIGUSR1);
+    ASSERT_EQ(handled, 1);
+    EXPECT_EQ(blocking_go_on(vthr_self, true, false, SYS_ppoll, (long)&nothing, 1, (long)&limit, 0, 8, 0), -EINTR);
+    EXPECT_EQ(vthr_self->intr, 0);
+    limit = {0, 1};
+    EXPECT_EQ(blocking_syscall(vthr_self, true, false, SYS_ppoll, (long)&nothing, 1, (long)&limit, 0, 8, 0), 0);
 }
 
 TEST_F(SignalMask, ActionsAreVirtual)
