@@ -35,6 +35,8 @@ struct arch_thread {
     uint32_t pinned; /* > 0: the kernel knows it too */
     uint32_t pad;
     uintptr_t trap;  /* what the kernel knows otherwise; 0: not in use */
+    uintptr_t fault_ip, fault_addr; /* the last fault in the region, and */
+    uint32_t fault_count; /* how many at that very place were no trap (x86_64/tp.S) */
 };
 /* Tries out whether the method works here; false: not, or not needed.  While it is in use SIGSEGV must never be blocked, and its
  * handler is arch_fault_entry, which passes faults of the program's own to what arch_trap_chain was given. */

@@ -2,7 +2,16 @@
         .text
 
 /* void arch_fault_entry(int sig, siginfo_t *info, void *ucontext): the handler of SIGSEGV.
- * Until the thread pointer is mended nothing here may use it, hence assembly. */
+ * Until the thread pointer is mended nothing here may use it, hence assembly.
+ *
+ * A fault in the region with the right base in force is one of two things.  A handler ran between the fault and this and mended the base
+ * already, by a trap of its own: nothing is left to do.  Or it is no trap, but a wild pointer of the program's, which faults again and
+ * again at the same place: what counts are those at one place with no trap elsewhere on this OS thread between them. */
+        .set    TP, 0                           /* in struct arch_thread */
+        .set    FAULT_IP, 24
+        .set    FAULT_ADDR, 32
+        .set    FAULT_COUNT, 40
+        .set    UC_RIP, 168
         .globl  arch_fault_entry
         .hidden arch_fault_entry
         .type   arch_fault_entry, @function
@@ -15,22 +24,31 @@ arch_fault_entry:
         cmpq    arch_trap_size(%rip), %rax
         jae     1f
         movl    $1, %r8d
-        movq    %gs:0, %rax
+        movq    %gs:TP, %rax
         wrfsbase %rax
-1:      movq    16(%rsi), %rax                  /* si_addr */
+1:      movq    16(%rsi), %rcx                  /* si_addr */
+        movq    %rcx, %rax
         subq    arch_trap_lo(%rip), %rax
         cmpq    arch_trap_size(%rip), %rax
         jae     3f
+        rdgsbase %r9
+        testq   %r9, %r9
+        jz      3f                              /* no thread that traps */
+        movq    UC_RIP(%rdx), %r10
+        cmpq    %r10, FAULT_IP(%r9)
+        jne     2f
+        cmpq    %rcx, FAULT_ADDR(%r9)
+        jne     2f
         testl   %r8d, %r8d
-        jz      2f
-        incq    arch_trap_count(%rip)
-        movl    $0, arch_trap_idle(%rip)
-        ret
-        /* Mended already, by a handler that ran between the fault and this: nothing is left to do.  Again and again: it is no trap,
-         * but a wild pointer of the program's. */
-2:      incl    arch_trap_idle(%rip)
-        cmpl    $1000, arch_trap_idle(%rip)
+        jnz     4f
+        incl    FAULT_COUNT(%r9)
+        cmpl    $100, FAULT_COUNT(%r9)
         ja      3f
+        ret
+2:      movq    %r10, FAULT_IP(%r9)
+        movq    %rcx, FAULT_ADDR(%r9)
+        movl    $0, FAULT_COUNT(%r9)
+4:      addq    %r8, arch_trap_count(%rip)
         ret
 3:      jmpq    *arch_fault_next(%rip)
         .cfi_endproc

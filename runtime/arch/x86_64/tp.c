@@ -44,9 +44,11 @@ enum tp_way { TP_SYSCALL = 0, TP_INSTRUCTION = 1, TP_TRAP = 2 };
 HIDDEN unsigned char arch_tp_way;
 HIDDEN uintptr_t arch_trap_lo, arch_trap_size;
 HIDDEN uint64_t arch_trap_count;
-HIDDEN uint32_t arch_trap_idle;
 HIDDEN void (*arch_fault_next)(int, siginfo_t *, void *);
 _Static_assert(offsetof(struct arch_thread, tp) == 0 && offsetof(struct arch_thread, pinned) == 8, "switch.S, tp.S");
+_Static_assert(offsetof(struct arch_thread, fault_ip) == 24 && offsetof(struct arch_thread, fault_addr) == 32 &&
+               offsetof(struct arch_thread, fault_count) == 40 &&
+               offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * sizeof(greg_t) == 168, "tp.S");
 
 extern uintptr_t arch_tp_probe(uintptr_t tp, const struct timespec *t) HIDDEN;
 extern void arch_tp_set_trap(uintptr_t trap, uintptr_t tp) HIDDEN;
