@@ -106,12 +106,24 @@ static int start(struct vthr_task *t)
     return r;
 }
 
+/* For debuggers. */
+static void say_places(void)
+{
+    vthr_scope_places.parent = offsetof(struct vthr_scope, parent);
+    vthr_scope_places.owner = offsetof(struct vthr_scope, owner);
+    vthr_scope_places.live = offsetof(struct vthr_scope, live);
+    vthr_scope_places.cancelled = offsetof(struct vthr_scope, cancelled);
+    store_release(&vthr_scope_places.inner, (int64_t)((uintptr_t)&inner - (uintptr_t)arch_tp()));
+}
+
 VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
 {
     struct vthr_scope *s = calloc(1, sizeof *s);
 
     if (!s)
         return ENOMEM;
+    if (unlikely(!load_relaxed(&vthr_scope_places.inner)))
+        say_places();
     s->parent = inner;
     s->owner = pthread_self();
     *scope = inner = s;
@@ -129,7 +141,7 @@ VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
     if (inner != s)
         misuse("a scope is left before one that was opened inside it", s);
     while ((n = load_acquire(&s->live)) != 0)
-        lot_wait(&s->live, n, NO_DEADLINE);
+        lot_wait(&s->live, n, NO_DEADLINE, wait_on(WAIT_SCOPE, s));
     inner = s->parent;
     error = s->error;
     for (t = s->tasks; t; t = next) {
@@ -184,7 +196,7 @@ VTHR_EXPORT int vthr_join(struct vthr_task *t, void **value)
     if (t == running)
         return EDEADLK;
     while (!load_acquire(&t->done))
-        lot_wait(&t->done, 0, NO_DEADLINE);
+        lot_wait(&t->done, 0, NO_DEADLINE, wait_on(WAIT_TASK, t));
     if (xchg_acq_rel(&t->taken, 1u))
         return EALREADY;
     if (t->error == 0 && value)

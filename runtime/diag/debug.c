@@ -4,8 +4,10 @@
  * data would be taken from the library's file, unrelocated.  Nothing ever writes it. */
 #include "runtime/diag/debug.h"
 #include "runtime/arch/frame.h"
+#include "runtime/io/fdtab.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include <pthread.h>
 #include <stddef.h>
 
 #ifndef VTHR_VERSION
@@ -19,6 +21,10 @@ extern const char _end[] __attribute__((visibility("hidden")));
 #define FIELD(type, member) { offsetof(struct type, member), sizeof(((struct type *)0)->member) }
 #define REG(n, off, num) { .name = n, .offset = off, .dwarf = num },
 #define REG_COUNT(n, off, num) +1
+#define WAIT(kind, text, what) [kind] = { .name = text, .object = what }
+#define LOCK(kind, text, type, member) \
+    [kind] = { text, VTHR_OBJ_ADDRESS, sizeof(((type *)0)->member), offsetof(type, member) }
+#define COUNTER(text, member) { text, offsetof(struct proc, count.member), 0 }
 #define REG_INSIDE(n, off, num) &&(off) + 8 <= ARCH_FRAME_SIZE && sizeof(n) <= 8
 
 /* Readers find these by value, or count on them without being told. */
@@ -38,6 +44,19 @@ _Static_assert(offsetof(struct vthr_debug, version) == 8 && offsetof(struct vthr
                    offsetof(struct vthr_debug, proc) == 216 && offsetof(struct vthr_debug, frame_size) == 232 &&
                    offsetof(struct vthr_debug, arch_switch) == 256 && offsetof(struct vthr_debug, regs) == 264,
                "version 1 is laid out like this");
+_Static_assert(offsetof(struct vthr_debug, trap_lo) == 552 && offsetof(struct vthr_debug, vthread2) == 568 &&
+                   offsetof(struct vthr_debug, proc_now) == 600 && offsetof(struct vthr_debug, n_waits) == 608 &&
+                   offsetof(struct vthr_debug, waits) == 616 && offsetof(struct vthr_debug, counters) == 1256 &&
+                   offsetof(struct vthr_debug, n_carriers) == 1832,
+               "and goes on so");
+_Static_assert(WAIT_KINDS <= VTHR_DEBUG_MAX_WAITS, "room for all kinds of waits");
+_Static_assert(offsetof(struct scope_places, parent) == 8 && sizeof(struct scope_places) == 24, "read by its layout");
+
+#define COUNTER_ROWS                                                                                        \
+    COUNTER("spawns", spawns), COUNTER("switches", switches), COUNTER("parks", parks), COUNTER("wakes", wakes), \
+        COUNTER("steals", steals), COUNTER("polls", polls), COUNTER("handoffs-blocked", handoffs[HANDOFF_BLOCKED]), \
+        COUNTER("handoffs-announced", handoffs[HANDOFF_ANNOUNCED]), COUNTER("handoffs-computing", handoffs[HANDOFF_COMPUTING])
+#define COUNTERS ARRAY_LEN(((struct vthr_debug_counter[]){ COUNTER_ROWS }))
 
 __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
     .magic = VTHR_DEBUG_MAGIC,
@@ -65,7 +84,7 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
         .carrier = FIELD(vthread, carrier),
         .start = FIELD(vthread, start),
         .arg = FIELD(vthread, arg),
-        .wait_obj = FIELD(vthread, wait_obj),
+        .wait_obj = FIELD(vthread, w.what.obj),
         .name = FIELD(vthread, name),
         .stack_lo = FIELD(vthread, stack_lo),
         .stack_size = FIELD(vthread, stack_size),
@@ -100,4 +119,44 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
     .regs = { ARCH_FRAME_REGS(REG) },
     .trap_lo = &arch_trap_lo,
     .trap_size = &arch_trap_size,
+    .vthread2 = {
+        .wait_kind = FIELD(vthread, w.what.kind),
+        .wait_n = FIELD(vthread, w.what.n),
+        .wait_since = FIELD(vthread, w.since),
+        .deadline = FIELD(vthread, timer.at),
+        .has_deadline = FIELD(vthread, timer.home),
+        .guard_size = FIELD(vthread, guard_size),
+        .user_stack = FIELD(vthread, user_stack),
+        .join = FIELD(vthread, join),
+    },
+    .proc_now = FIELD(proc, now),
+    .fdesc_fd = FIELD(fdesc, fd),
+    .n_waits = WAIT_KINDS,
+    .waits = {
+        WAIT(WAIT_NONE, "nothing", VTHR_OBJ_NONE),
+        LOCK(WAIT_MUTEX, "mutex", pthread_mutex_t, __data.__owner),
+        WAIT(WAIT_COND, "condition", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_SEM, "semaphore", VTHR_OBJ_ADDRESS),
+        LOCK(WAIT_RDLOCK, "rdlock", pthread_rwlock_t, __data.__cur_writer),
+        LOCK(WAIT_WRLOCK, "wrlock", pthread_rwlock_t, __data.__cur_writer),
+        WAIT(WAIT_BARRIER, "barrier", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_ONCE, "once", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_FUTEX, "futex", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_JOIN, "join", VTHR_OBJ_VTHREAD),
+        WAIT(WAIT_READ, "read", VTHR_OBJ_FD),
+        WAIT(WAIT_WRITE, "write", VTHR_OBJ_FD),
+        WAIT(WAIT_ACCEPT, "accept turn", VTHR_OBJ_FD),
+        WAIT(WAIT_POLL, "poll", VTHR_OBJ_POLLFDS),
+        WAIT(WAIT_EPOLL, "epoll", VTHR_OBJ_FD),
+        WAIT(WAIT_SLEEP, "sleep", VTHR_OBJ_NONE),
+        WAIT(WAIT_SIGNAL, "signal", VTHR_OBJ_NONE),
+        WAIT(WAIT_CLOSE, "close", VTHR_OBJ_FD),
+        WAIT(WAIT_SCOPE, "scope", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_TASK, "task", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_CALL, "call", VTHR_OBJ_CALL),
+    },
+    .n_counters = COUNTERS,
+    .counters = { COUNTER_ROWS },
+    .n_carriers = &vthr_ncarriers,
+    .scopes = &vthr_scope_places,
 };

@@ -22,6 +22,7 @@ long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a,
         compiler_barrier(); /* this thread's handlers, no other thread's: intr first, then the look */
         if (!(v->sig_ran & ends)) {
             block_begin(v, sure);
+            block_note(v, wait_on_many(WAIT_CALL, (const void *)nr, (uint32_t)a));
             r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
             arch_tp_mend();
             block_end(v);

@@ -59,7 +59,7 @@ static long begin_turn(struct vthread *v, struct fdesc *d)
         return 0;
     v->sig_ran = 0;
     while (xchg_acquire(&d->accepting, 2u) != 0) {
-        long r = lot_wait_ends(&d->accepting, 2, NO_DEADLINE, ~0u, SIG_RAN_PLAIN | LOT_CANCEL);
+        long r = lot_wait_ends(&d->accepting, 2, NO_DEADLINE, ~0u, SIG_RAN_PLAIN | LOT_CANCEL, wait_on(WAIT_ACCEPT, d));
 
         if (r == -EINTR) {
             cancel_point(v);

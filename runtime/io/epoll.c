@@ -48,7 +48,7 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
         r = SYS6(SYS_epoll_pwait, epfd, ev, max, 0, NULL, 8);
         if (r != 0 || deadline == 0)
             break;
-        why = pollset_park(v, &p, 1, nodes, deadline);
+        why = pollset_park(v, &p, 1, nodes, deadline, wait_on(WAIT_EPOLL, fd_peek(epfd)));
         if (why == W_CLOSED) {
             r = -EBADF;
             break;

@@ -217,8 +217,8 @@ enum wake_reason fd_wait(struct fdesc *d, enum fd_dir dir, uint32_t gen, uint64_
     struct fd_node n = { .gen = gen };
     enum wake_reason r;
 
-    fd_link(d, dir, &n, w, waiter_prepare(w), false);
-    r = waiter_park(w, deadline, d);
+    fd_link(d, dir, &n, w, waiter_prepare(w, wait_on(dir == FD_READ ? WAIT_READ : WAIT_WRITE, d)), false);
+    r = waiter_park(w, deadline);
     lock(&d->lk); /* the waker may still be inside on_event with our node */
     if (n.linked) {
         list_del(&n.link);

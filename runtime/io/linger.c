@@ -56,8 +56,8 @@ void linger_wait(struct vthread *v, int fd)
     end = now_ns() + (uint64_t)l.l_linger * NSEC_PER_SEC;
     while (!settled(fd) && now_ns() < end) {
         rt_enter(v);
-        waiter_prepare(&v->w);
-        waiter_park(&v->w, now_ns() + step, d);
+        waiter_prepare(&v->w, wait_on(WAIT_CLOSE, d));
+        waiter_park(&v->w, now_ns() + step);
         rt_leave(v);
         step = step * 2 < LAST_NS ? step * 2 : LAST_NS;
     }

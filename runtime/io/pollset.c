@@ -92,13 +92,13 @@ static void unlink_behind(struct exact *x)
 
 /* Parks until something may be ready.  nodes: two per descriptor. */
 static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes,
-                                struct exact *behind, uint64_t deadline)
+                                struct exact *behind, uint64_t deadline, struct wait_on what)
 {
     enum wake_reason r;
     uint64_t ticket;
 
     rt_enter(v);
-    ticket = waiter_prepare_alone(&v->w); /* the set may be empty */
+    ticket = waiter_prepare_alone(&v->w, what); /* the set may be empty */
     for (nfds_t i = 0; i < n; i++) {
         struct fdesc *d = fds[i].fd >= 0 ? fd_get(fds[i].fd) : NULL;
 
@@ -115,7 +115,7 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
         link_behind(behind, v, ticket);
     v->cancellable = 1;
     v->intr = SIG_RAN_ANY;
-    r = waiter_park(&v->w, deadline, fds);
+    r = waiter_park(&v->w, deadline);
     v->intr = 0;
     v->cancellable = 0;
     if (behind)
@@ -187,9 +187,10 @@ static long poll_now(struct pollfd *fds, nfds_t n)
     return SYS5(SYS_ppoll, fds, n, &no_wait, NULL, 8);
 }
 
-enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline)
+enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline,
+                              struct wait_on what)
 {
-    return park_on(v, fds, n, nodes, NULL, deadline);
+    return park_on(v, fds, n, nodes, NULL, deadline, what);
 }
 
 static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline)
@@ -209,7 +210,7 @@ static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
         r = poll_now(fds, n);
         if (r != 0 || why == W_TIMEOUT)
             break;
-        why = park_on(v, &x.inner, 1, own, &x, deadline);
+        why = park_on(v, &x.inner, 1, own, &x, deadline, wait_on_many(WAIT_POLL, fds, (uint32_t)n));
         if (v->sig_ran || cancel_pending(v)) {
             r = -EINTR;
             break;
@@ -222,7 +223,7 @@ static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
 static long poll_plain(struct vthread *v, struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline)
 {
     for (;;) {
-        enum wake_reason why = park_on(v, fds, n, nodes, NULL, deadline);
+        enum wake_reason why = park_on(v, fds, n, nodes, NULL, deadline, wait_on_many(WAIT_POLL, fds, (uint32_t)n));
         long r;
 
         if (v->sig_ran || cancel_pending(v))

@@ -25,5 +25,6 @@ long pollset_wait(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t dead
 /* The wait itself, for sets of events that are readable and writable only.  nodes: two per descriptor.  First note, then ask
  * the kernel what is ready, then park: a file that is closed in between ends the wait at once with W_CLOSED. */
 void pollset_note(const struct pollfd *fds, nfds_t n, struct fd_node *nodes);
-enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline);
+enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline,
+                              struct wait_on what);
 VTHR_END_DECLS

@@ -25,10 +25,10 @@ static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
     enum wake_reason r;
 
     rt_enter(v);
-    waiter_prepare_alone(&v->w);
+    waiter_prepare_alone(&v->w, wait_on(WAIT_SLEEP, NULL));
     v->cancellable = 1;
     v->intr = SIG_RAN_ANY;
-    r = waiter_park(&v->w, deadline, NULL);
+    r = waiter_park(&v->w, deadline);
     v->intr = 0;
     v->cancellable = 0;
     rt_leave(v);

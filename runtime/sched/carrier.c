@@ -26,13 +26,14 @@
 
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
-static unsigned n_spares, n_starting, n_carriers; /* starting: will be spares */
+unsigned vthr_ncarriers;
+static unsigned n_spares, n_starting; /* starting: will be spares */
 static struct carrier *unused; /* descriptors of ended carriers, linked by next_spare */
 static struct carrier *made;   /* all descriptors, linked by next_made; only grows; read without the lock */
 
 unsigned carrier_count(void)
 {
-    return load_relaxed(&n_carriers);
+    return load_relaxed(&vthr_ncarriers);
 }
 
 /* With its memory, which it keeps. */
@@ -164,7 +165,7 @@ struct carrier *carrier_new_first(void)
     c->is_first = true;
     c->tid = (int)SYS0(SYS_gettid);
     arch_ctx_make(&c->ctx, shell_stack_top(shell), shell->pd, carrier_main, c);
-    n_carriers = 1;
+    vthr_ncarriers = 1;
     return c;
 }
 
@@ -184,7 +185,7 @@ static struct carrier *start_carrier(bool ahead)
         c->next_spare = unused;
         unused = c;
     } else {
-        n_carriers++;
+        vthr_ncarriers++;
         n_starting += ahead;
     }
     unlock(&lk);
@@ -244,7 +245,7 @@ static void end_os_thread(struct carrier *c)
     arch_thread_release(&c->os);
     c->next_spare = unused;
     unused = c;
-    n_carriers--;
+    vthr_ncarriers--;
     unlock(&lk);
     REAL(pthread_exit)(NULL);
 }
@@ -287,6 +288,6 @@ void carrier_reset_child(void)
 {
     lock_init(&lk, RANK_CARRIERS);
     spares = unused = made = NULL;
-    n_spares = n_starting = n_carriers = 0;
+    n_spares = n_starting = vthr_ncarriers = 0;
     native_reset_child();
 }

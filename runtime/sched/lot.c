@@ -96,7 +96,7 @@ static struct lot_bucket *lock_node(struct lot_node *n)
 
 int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), void *arg)
 {
-    enum wake_reason r = waiter_park(n->w, deadline, n->addr);
+    enum wake_reason r = waiter_park(n->w, deadline);
 
     /* Also when woken: the waker may be between taking us off and its last look at the node. */
     struct lot_bucket *b = lock_node(n);
@@ -115,20 +115,20 @@ bool lot_park_stay(struct lot_node *n)
     struct lot_bucket *b;
     bool queued;
 
-    waiter_park(n->w, NO_DEADLINE, n->addr);
+    waiter_park(n->w, NO_DEADLINE);
     b = lock_node(n);
     queued = n->linked;
     lot_unlock(b);
     return queued;
 }
 
-bool lot_resume(struct lot_node *n, struct waiter *w)
+bool lot_resume(struct lot_node *n, struct waiter *w, struct wait_on what)
 {
     struct lot_bucket *b = lock_node(n);
     bool queued = n->linked;
 
     if (queued)
-        n->ticket = waiter_prepare(w);
+        n->ticket = waiter_prepare(w, what);
     lot_unlock(b);
     return queued;
 }
@@ -152,7 +152,7 @@ static int park_ends(struct lot_node *n, uint64_t deadline, unsigned ends)
     return r;
 }
 
-int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends)
+int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends, struct wait_on what)
 {
     struct waiter native, *w = wait_enter(&native);
     struct lot_node n;
@@ -160,7 +160,7 @@ int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
     int r = -EAGAIN;
 
     if (load_relaxed(addr) == val) {
-        lot_queue(b, &n, addr, w, waiter_prepare(w));
+        lot_queue(b, &n, addr, w, waiter_prepare(w, what));
         n.bits = bits;
         lot_unlock(b);
         r = park_ends(&n, deadline, ends);
@@ -171,14 +171,14 @@ int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
     return r;
 }
 
-int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits)
+int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, struct wait_on what)
 {
-    return lot_wait_ends(addr, val, deadline, bits, 0);
+    return lot_wait_ends(addr, val, deadline, bits, 0, what);
 }
 
-int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline)
+int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline, struct wait_on what)
 {
-    return lot_wait_bits(addr, val, deadline, ~0u);
+    return lot_wait_bits(addr, val, deadline, ~0u, what);
 }
 
 int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted)
@@ -189,7 +189,7 @@ int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted)
     int r = -EAGAIN;
 
     if (load_relaxed(word) == 2) {
-        lot_queue(b, &n, word, w, waiter_prepare(w));
+        lot_queue(b, &n, word, w, waiter_prepare(w, wait_on(WAIT_MUTEX, word)));
         if (hungry) {
             n.hungry = true;
             list_del(&n.link);
@@ -289,6 +289,7 @@ static int move_nodes(struct lot_bucket *from_b, const void *from, struct lot_bu
         if (node->addr != from)
             continue;
         list_del(it);
+        node->w->what.obj = to; /* parked, or about to */
         store_release(&node->addr, to);
         list_add_tail(&to_b->q, it);
         moved++;

@@ -21,11 +21,11 @@ struct lot_node {
 VTHR_BEGIN_DECLS
 /* Parks while *addr == val.  deadline: CLOCK_MONOTONIC ns.  0: woken; -EAGAIN: *addr != val; -ETIMEDOUT; -EINTR.
  * Any thread; on a vthread outside the runtime it enters and leaves by itself. */
-int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline);
-int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits);
+int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline, struct wait_on what);
+int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, struct wait_on what);
 /* The same; ends: what else ends it than a wake, SIG_RAN_* (handlers that ran since the call began) and LOT_CANCEL. */
 #define LOT_CANCEL 4u
-int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends);
+int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends, struct wait_on what);
 /* Wakes up to n waiters; returns how many. */
 int lot_wake(const void *addr, int n);
 /* A lock word: 0 free, other values held, 2 held with waiters.  Parks while it is 2; as lot_wait.  hungry: this waiter has been woken
@@ -56,7 +56,7 @@ int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), v
 /* For waits that an interruption must not end: true when interrupted with the node still queued... */
 bool lot_park_stay(struct lot_node *n);
 /* ...then, after the handlers ran: a new episode in the same place.  False: woken meanwhile. */
-bool lot_resume(struct lot_node *n, struct waiter *w);
+bool lot_resume(struct lot_node *n, struct waiter *w, struct wait_on what);
 
 void lot_reset_child(void);
 VTHR_END_DECLS

@@ -167,6 +167,7 @@ static void *monitor_main(void *arg)
         now = now_ns();
         for (unsigned i = 0; i < vthr_nprocs; i++)
             if (load_relaxed(&vthr_procs[i].word) && !load_relaxed(&vthr_procs[i].sleeping)) {
+                store_relaxed(&vthr_procs[i].now, now);
                 did |= look(&vthr_procs[i], now);
                 /* Work lies behind one that runs, and another processor sleeps. */
                 if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i]))

@@ -121,6 +121,9 @@ void block_begin(struct vthread *v, bool sure)
     struct proc *p = c->proc;
     uint64_t w = (uint64_t)(uintptr_t)c | P_USER;
 
+    v->w.what = wait_on(WAIT_CALL, NULL);
+    v->w.since = proc_coarse_now(p);
+    compiler_barrier(); /* for debuggers */
     v->blocked_in++;
     if (!p)
         return;
@@ -168,6 +171,7 @@ int sched_init(unsigned n, const char **why)
         p->id = i;
         p->prng = (uint32_t)vthr_config.seed * 2654435761u + i + 1;
         p->poll_quota = POLL_MIN;
+        p->now = now_ns();
         timers_init(&p->timers);
         lock_init(&p->inbox_lk, RANK_GLOBAL_RUNQ);
     }

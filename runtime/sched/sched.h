@@ -31,6 +31,7 @@ struct counters {
 struct proc {
     uint64_t word VTHR_ALIGNED(VTHR_CACHELINE); /* carrier | P_* */
     uint64_t tick;            /* mounts; written by the owner, read by the monitor */
+    uint64_t now;             /* CLOCK_MONOTONIC when it was last read: by the owner's polls, and by the monitor between them */
     struct vthread *next;     /* fast slot: the vthread just made ready; taken by CAS */
     uint32_t next_streak;     /* times in a row that `next` overtook the queue */
     uint32_t since_poll, poll_quota;
@@ -174,10 +175,21 @@ static inline void wake_leave(struct vthread *v)
         rt_leave(v);
 }
 
+/* When something began, for debuggers: costs no look at the clock, so it is early by up to a look of the monitor (10 ms). */
+static inline uint64_t proc_coarse_now(struct proc *p)
+{
+    return likely(p != NULL) ? load_relaxed(&p->now) : now_ns();
+}
+
 /* --- Announced blocking calls, on a vthread outside the runtime --- */
 /* sure: it is going to block for long, so the processor is handed off at once; else the monitor does it if the call lasts. */
 void block_begin(struct vthread *v, bool sure);
 void block_end(struct vthread *v);
+/* After block_begin, for debuggers: what the call is for. */
+static inline void block_note(struct vthread *v, struct wait_on what)
+{
+    v->w.what = what;
+}
 
 /* --- Scheduling --- */
 /* Makes v run somewhere.  Any thread. */
@@ -207,6 +219,7 @@ struct carrier *carrier_get_spare(void); /* a sleeping or new OS thread, or NULL
 void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
 void carrier_wait_spare(struct carrier *c);             /* returns with c->proc set, or exits the OS thread */
+extern unsigned vthr_ncarriers; /* OS threads that are carriers; read with carrier_count */
 unsigned carrier_count(void);
 /* Calls fn for every carrier's descriptor, those of ended ones too.  Descriptors are never unmapped. */
 void carrier_each(void (*fn)(struct carrier *, void *), void *arg);

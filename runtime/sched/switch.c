@@ -79,10 +79,18 @@ void sched_exit(struct vthread *v)
     vthr_panic("a finished vthread ran again");
 }
 
+static void run_timers(struct proc *p)
+{
+    uint64_t now = now_ns();
+
+    store_relaxed(&p->now, now);
+    timers_run(&p->timers, now);
+}
+
 static void poll_now(struct proc *p)
 {
     p->count.polls++;
-    timers_run(&p->timers, now_ns());
+    run_timers(p);
     poller_poll(&p->poller);
     p->since_poll = 0;
     p->taken_over = false;
@@ -102,7 +110,7 @@ static void sleep_in_poller(struct proc *p)
         fetch_sub_relaxed(&vthr_nsleeping, 1u);
     if (unlikely(load_relaxed(&vthr_monitor_parked)))
         monitor_unpark();
-    timers_run(&p->timers, now_ns());
+    run_timers(p);
     p->since_poll = 0;
     p->poll_quota = POLL_MIN + runq_len(&p->rq);
     if (runq_len(&p->rq) > 1 && load_relaxed(&vthr_nsleeping))

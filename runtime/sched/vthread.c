@@ -5,6 +5,7 @@
 VTHR_TLS struct vthread *vthr_self;
 VTHR_TLS struct carrier *vthr_carrier;
 struct vthread vthr_main;
+struct scope_places vthr_scope_places;
 
 struct vthread *vthread_by_tid(uint32_t tid)
 {

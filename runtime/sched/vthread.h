@@ -29,13 +29,12 @@ struct vthread {
     struct carrier *carrier;   /* who runs it, NULL: parked or ready.  Written by the carrier at mount/unmount. */
     void *(*start)(void *);
     void *arg;
-    const void *wait_obj;      /* what the last park was for */
     char name[16];
     char *stack_lo;            /* usable stack, guard excluded */
     size_t stack_size;
 
     /* Part 2: private.  Running code */
-    struct waiter w;
+    struct waiter w;           /* debuggers read what it waits for */
     struct timer timer;
     struct proc *proc;         /* set while in the runtime and owning a processor */
     uint8_t in_rt;             /* > 0: in the runtime: our signal handler keeps away, hooks pass through */
@@ -77,6 +76,13 @@ VTHR_BEGIN_DECLS
 extern VTHR_TLS struct vthread *vthr_self;
 extern struct vthread vthr_main; /* vthread 0: the main thread; its tid says whether it is in use */
 extern int vthr_active;          /* 1 once the first thread was made */
+
+/* Where debuggers find the native API's scopes.  api/scope.c fills it in when the first one is opened, `inner` last. */
+struct scope_places {
+    int64_t inner; /* offset from the thread pointer of the pointer to the innermost scope; 0: none was opened yet */
+    uint32_t parent, owner, live, cancelled; /* offsets in it: pointer, pthread_t, uint32_t, uint32_t */
+};
+extern struct scope_places vthr_scope_places;
 
 /* vthread of a number, or NULL.  Descriptors are never unmapped, so the result can be read at any time. */
 struct vthread *vthread_by_tid(uint32_t tid);

@@ -79,20 +79,20 @@ static bool wants_interrupt(struct vthread *v)
     return (load_relaxed(&v->sigpending) & ~v->sigmask) || (v->cancellable && image_cancel_pending(v->pd));
 }
 
-enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *obj)
+enum wake_reason waiter_park(struct waiter *w, uint64_t deadline)
 {
     struct vthread *v = w->vt;
     uint64_t cur;
 
     if (!v)
         return park_native(w, deadline);
-    v->wait_obj = obj;
     if (deadline != NO_DEADLINE)
         arm_timer(v, w->word >> 3, deadline);
     if (unlikely(load_relaxed(&v->attention) | (v->sig_ran & v->intr)) && wants_interrupt(v))
         waiter_wake(w, w->word >> 3, W_INTR);
     cur = load_acquire(&w->word);
     if ((cur & W_MASK) == W_PARKING) {
+        w->since = proc_coarse_now(v->proc);
         if (v->proc)
             v->proc->count.parks++;
         switch_away(v, HOW_PARK);

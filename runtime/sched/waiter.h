@@ -3,7 +3,7 @@
  * A waiter is one thread's ability to wait.  Its word is {ticket:61, state:3}; each wait (an episode) has a new
  * ticket, so a late waker of an earlier episode changes nothing.
  *
- *   waiter: ticket = waiter_prepare(w)          RUNNING -> PARKING
+ *   waiter: ticket = waiter_prepare(w, what)    RUNNING -> PARKING; what: see wait_on
  *           publish (w, ticket) where wakers look: a parking lot bucket, a descriptor, a timer; the lock taken for that
  *           is the fence between PARKING and waiter_park's look at `attention` (where there is none: waiter_prepare_alone)
  *           reason = waiter_park(w, deadline)   gives up the carrier; PARKING -> PARKED is done by whoever runs next
@@ -31,29 +31,78 @@ enum wake_reason {
     W_MASK = 7
 };
 
+/* What waits are for, as debuggers show it.  Numbers are part of the debug interface: new ones go to the end, and get a row in
+ * diag/debug.c that says what `obj` is. */
+enum wait_kind {
+    WAIT_NONE,
+    WAIT_MUTEX,
+    WAIT_COND,
+    WAIT_SEM,
+    WAIT_RDLOCK,
+    WAIT_WRLOCK,
+    WAIT_BARRIER,
+    WAIT_ONCE,
+    WAIT_FUTEX,
+    WAIT_JOIN,
+    WAIT_READ,
+    WAIT_WRITE,
+    WAIT_ACCEPT, /* for its turn to accept */
+    WAIT_POLL,
+    WAIT_EPOLL,
+    WAIT_SLEEP,
+    WAIT_SIGNAL,
+    WAIT_CLOSE, /* SO_LINGER */
+    WAIT_SCOPE,
+    WAIT_TASK,
+    WAIT_CALL, /* not parked: in an announced blocking call */
+    WAIT_KINDS
+};
+
+/* What an episode is for.  Nothing in the library looks at it. */
+struct wait_on {
+    const void *obj;
+    uint32_t kind; /* enum wait_kind */
+    uint32_t n;    /* of objects at obj, where the kind has many */
+};
+static inline struct wait_on wait_on(enum wait_kind kind, const void *obj)
+{
+    struct wait_on what = { obj, kind, 1 };
+
+    return what;
+}
+static inline struct wait_on wait_on_many(enum wait_kind kind, const void *obj, uint32_t n)
+{
+    struct wait_on what = { obj, kind, n };
+
+    return what;
+}
+
 struct waiter {
     uint64_t word;
-    struct vthread *vt; /* NULL: a native thread, which sleeps on the word's low half */
+    struct vthread *vt;   /* NULL: a native thread, which sleeps on the word's low half */
+    struct wait_on what; /* of this episode, or of the announced call in progress */
+    uint64_t since;       /* ns of CLOCK_MONOTONIC: its beginning, see proc.now */
 };
 
 VTHR_BEGIN_DECLS
-static inline uint64_t waiter_prepare(struct waiter *w)
+static inline uint64_t waiter_prepare(struct waiter *w, struct wait_on what)
 {
     uint64_t ticket = (w->word >> 3) + 1;
 
+    w->what = what;
     store_release(&w->word, ticket << 3 | W_PARKING);
     return ticket;
 }
 /* As waiter_prepare, for a wait that is published nowhere: only a signal or the deadline ends it. */
-static inline uint64_t waiter_prepare_alone(struct waiter *w)
+static inline uint64_t waiter_prepare_alone(struct waiter *w, struct wait_on what)
 {
-    uint64_t ticket = waiter_prepare(w);
+    uint64_t ticket = waiter_prepare(w, what);
 
     fence_seq_cst();
     return ticket;
 }
-/* Blocks until woken or deadline (CLOCK_MONOTONIC ns, NO_DEADLINE).  Returns the reason.  obj: for debuggers. */
-enum wake_reason waiter_park(struct waiter *w, uint64_t deadline, const void *obj);
+/* Blocks until woken or deadline (CLOCK_MONOTONIC ns, NO_DEADLINE).  Returns the reason. */
+enum wake_reason waiter_park(struct waiter *w, uint64_t deadline);
 /* True when this call ended the episode.  May be called by any thread of the runtime or native. */
 bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason);
 /* As waiter_wake, but a batch of events goes to the tail of the run queue in order, not to the fast slot. */

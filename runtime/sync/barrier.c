@@ -25,8 +25,10 @@ int barrier_wait(pthread_barrier_t *pb)
     if (b->shared) {
         int r;
 
-        if (v)
+        if (v) {
             block_begin(v, true);
+            block_note(v, wait_on(WAIT_BARRIER, pb));
+        }
         r = REAL(pthread_barrier_wait)(pb);
         if (v)
             block_end(v);
@@ -41,12 +43,12 @@ int barrier_wait(pthread_barrier_t *pb)
         wait_leave(w);
         return PTHREAD_BARRIER_SERIAL_THREAD;
     }
-    lot_queue(k, &n, b, w, waiter_prepare(w));
+    lot_queue(k, &n, b, w, waiter_prepare(w, wait_on(WAIT_BARRIER, b)));
     lot_unlock(k);
     while (lot_park_stay(&n)) { /* interrupted: handlers run, the place is kept */
         wait_leave(w);
         w = wait_enter(&native);
-        if (!lot_resume(&n, w))
+        if (!lot_resume(&n, w, wait_on(WAIT_BARRIER, b)))
             break;
     }
     wait_leave(w);

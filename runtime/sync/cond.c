@@ -48,7 +48,7 @@ static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
 
     w = wait_enter(&native);
     b = lot_lock(c);
-    lot_queue(b, &n, c, w, waiter_prepare(w));
+    lot_queue(b, &n, c, w, waiter_prepare(w, wait_on(WAIT_COND, c)));
     store_relaxed(waiters_of(c), *waiters_of(c) + 1);
     lot_unlock(b);
     /* Inside the runtime: what the unlock makes ready goes through our own processor. */
@@ -74,8 +74,10 @@ static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, con
     struct vthread *v = vthr_parkable();
     int r;
 
-    if (v)
+    if (v) {
         block_begin(v, true);
+        block_note(v, wait_on(WAIT_COND, c));
+    }
     if (!abs)
         r = REAL(pthread_cond_wait)(c, m);
     else if (clock_given)

@@ -127,7 +127,7 @@ static long do_wait(struct vthread *v, uint32_t *addr, int op, uint32_t val, con
     if (v)
         v->sig_ran = 0;
     for (;;) {
-        r = lot_wait_ends(addr, val, deadline, bits, ends);
+        r = lot_wait_ends(addr, val, deadline, bits, ends, wait_on(WAIT_FUTEX, addr));
         if (r != -EINTR)
             return r;
         if (!v || (v->sig_ran & ends))

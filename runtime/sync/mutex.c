@@ -113,8 +113,10 @@ static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec
 
     if (r != EBUSY)
         return r;
-    if (v)
+    if (v) {
         block_begin(v, true);
+        block_note(v, wait_on(WAIT_MUTEX, m));
+    }
     if (!abs)
         r = REAL(pthread_mutex_lock)(m);
     else if (clk == CLOCK_REALTIME)

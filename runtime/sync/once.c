@@ -33,7 +33,7 @@ int once_run(pthread_once_t *once, void (*fn)(void))
         if (likely(cur == ONCE_DONE))
             return 0;
         if (cur == ONCE_RUNNING) {
-            lot_wait(w, ONCE_RUNNING, NO_DEADLINE);
+            lot_wait(w, ONCE_RUNNING, NO_DEADLINE, wait_on(WAIT_ONCE, once));
             continue;
         }
         if (!cas_acquire(w, &cur, ONCE_RUNNING))

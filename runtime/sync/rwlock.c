@@ -84,7 +84,7 @@ static int wait_turn(pthread_rwlock_t *l, const uint32_t *key, uint32_t bit, boo
         if (cas_acq_rel(word_of(l), &cur, cur | bit))
             break;
     }
-    lot_queue(b, &n, key, w, waiter_prepare(w));
+    lot_queue(b, &n, key, w, waiter_prepare(w, wait_on(bit == RD_WAIT ? WAIT_RDLOCK : WAIT_WRLOCK, l)));
     lot_unlock(b);
     r = lot_park(&n, deadline);
 out:
@@ -129,8 +129,10 @@ static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct 
     struct vthread *v = vthr_parkable();
     int r;
 
-    if (v)
+    if (v) {
         block_begin(v, true);
+        block_note(v, wait_on(write ? WAIT_WRLOCK : WAIT_RDLOCK, l));
+    }
     if (!abs)
         r = write ? REAL(pthread_rwlock_wrlock)(l) : REAL(pthread_rwlock_rdlock)(l);
     else if (write)

@@ -39,8 +39,10 @@ static int shared_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
     struct vthread *v = vthr_parkable();
     int r;
 
-    if (v)
+    if (v) {
         block_begin(v, true);
+        block_note(v, wait_on(WAIT_SEM, s));
+    }
     r = !abs ? REAL(sem_wait)(s) : clk == CLOCK_REALTIME ? REAL(sem_timedwait)(s, abs) : REAL(sem_clockwait)(s, clk, abs);
     r = r ? -errno : 0;
     if (v)
@@ -71,7 +73,8 @@ int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
         if (abs && (deadline = deadline_at(clk, abs)) == 0)
             return -ETIMEDOUT;
         fetch_add_acq_rel(&of(s)->data, ONE_WAITER);
-        r = lot_wait_ends((const uint32_t *)&of(s)->data, 0, deadline, ~0u, ends | LOT_CANCEL); /* the low half is the value */
+        /* The low half is the value. */
+        r = lot_wait_ends((const uint32_t *)&of(s)->data, 0, deadline, ~0u, ends | LOT_CANCEL, wait_on(WAIT_SEM, s));
         fetch_sub_acq_rel(&of(s)->data, ONE_WAITER);
         if (sema_trywait(s) == 0)
             return 0;

@@ -37,7 +37,7 @@ int thread_join(pthread_t th, void **result, uint64_t deadline)
     __attribute__((cleanup(unclaim))) struct claim c = { v };
 
     while (!load_acquire(&v->done)) {
-        r = lot_wait_ends(&v->done, 0, deadline, ~0u, LOT_CANCEL);
+        r = lot_wait_ends(&v->done, 0, deadline, ~0u, LOT_CANCEL, wait_on(WAIT_JOIN, v));
         if (r == -ETIMEDOUT && !load_acquire(&v->done))
             return ETIMEDOUT;
         if (self)

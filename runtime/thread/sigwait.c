@@ -14,10 +14,10 @@ int signal_suspend(struct vthread *v, uint64_t mask)
     signal_mask(v, SIG_SETMASK, &mask, NULL);
     while (!v->sig_ran) {
         rt_enter(v);
-        waiter_prepare_alone(&v->w);
+        waiter_prepare_alone(&v->w, wait_on(WAIT_SIGNAL, NULL));
         v->cancellable = 1;
         v->intr = SIG_RAN_ANY;
-        waiter_park(&v->w, NO_DEADLINE, NULL);
+        waiter_park(&v->w, NO_DEADLINE);
         v->intr = 0;
         v->cancellable = 0;
         rt_leave(v);
@@ -46,6 +46,7 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
         v->intr = SIG_RAN_ANY;
         block_begin(v, true);
+        block_note(v, wait_on(WAIT_SIGNAL, NULL));
         r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
         arch_tp_mend();
         block_end(v);

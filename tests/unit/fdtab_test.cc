@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <vector>
 
+static const struct wait_on no_purpose = {};
+
 namespace {
 
 /* A native waiter that never sleeps: what happened to it is in its word. */
@@ -28,7 +30,7 @@ struct Waiting {
     Waiting(int fd, enum fd_dir dir, bool shared = false) : d(fd_get(fd))
     {
         n.gen = fd_gen(d);
-        fd_link(d, dir, &n, &w, waiter_prepare(&w), shared);
+        fd_link(d, dir, &n, &w, waiter_prepare(&w, no_purpose), shared);
     }
     ~Waiting() { fd_unlink(d, &n); }
     enum wake_reason state() const { return (enum wake_reason)(w.word & W_MASK); }
@@ -447,8 +449,8 @@ TEST_F(Fdtab, WaitAgainstEventsAndClosesStress)
                 struct fd_node n = {};
 
                 n.gen = fd_gen(d);
-                fd_link(d, FD_READ, &n, &w, waiter_prepare(&w), false);
-                reasons[waiter_park(&w, now_ns() + (i + t) % 40 * 1000, nullptr)]++;
+                fd_link(d, FD_READ, &n, &w, waiter_prepare(&w, no_purpose), false);
+                reasons[waiter_park(&w, now_ns() + (i + t) % 40 * 1000)]++;
                 lock(&d->lk); /* as fd_wait: whoever wakes us may still hold the node */
                 if (n.linked) {
                     list_del(&n.link);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+static const struct wait_on no_purpose = {};
+
 namespace {
 
 /* A native waiter queued by hand: nobody has to sleep for it. */
@@ -20,7 +22,7 @@ struct Queued {
     {
         struct lot_bucket *b = lot_lock(addr);
 
-        lot_queue(b, &n, addr, &w, waiter_prepare(&w));
+        lot_queue(b, &n, addr, &w, waiter_prepare(&w, no_purpose));
         n.bits = bits;
         lot_unlock(b);
     }
@@ -140,12 +142,12 @@ TEST(Lot, InterruptedInPlace)
     ASSERT_TRUE(a.wake(W_INTR));
     EXPECT_TRUE(lot_park_stay(&a.n)) << "interrupted, still queued";
     uint64_t before = a.n.ticket;
-    ASSERT_TRUE(lot_resume(&a.n, &a.w));
+    ASSERT_TRUE(lot_resume(&a.n, &a.w, no_purpose));
     EXPECT_NE(a.n.ticket, before);
     EXPECT_EQ(lot_wake(&x, 1), 1);
     EXPECT_TRUE(a.woken()) << "it kept its place before b";
     EXPECT_FALSE(lot_park_stay(&a.n));
-    EXPECT_FALSE(lot_resume(&a.n, &a.w));
+    EXPECT_FALSE(lot_resume(&a.n, &a.w, no_purpose));
     EXPECT_FALSE(b.woken());
 }
 
@@ -158,7 +160,7 @@ TEST(Lot, TakenOffWhileInterrupted)
     ASSERT_TRUE(a.wake(W_INTR));
     EXPECT_TRUE(lot_park_stay(&a.n));
     EXPECT_EQ(lot_wake(&x, INT_MAX), 1) << "b only: the episode of a had ended";
-    EXPECT_FALSE(lot_resume(&a.n, &a.w)) << "but the wake of all included it";
+    EXPECT_FALSE(lot_resume(&a.n, &a.w, no_purpose)) << "but the wake of all included it";
     EXPECT_TRUE(b.woken());
 }
 
@@ -166,8 +168,8 @@ TEST(Lot, WaitSeesAChangedValue)
 {
     uint32_t x = 1;
 
-    EXPECT_EQ(lot_wait(&x, 0, NO_DEADLINE), -EAGAIN);
-    EXPECT_EQ(lot_wait_bits(&x, 2, 0, 1), -EAGAIN);
+    EXPECT_EQ(lot_wait(&x, 0, NO_DEADLINE, no_purpose), -EAGAIN);
+    EXPECT_EQ(lot_wait_bits(&x, 2, 0, 1, no_purpose), -EAGAIN);
     EXPECT_EQ(waiting(&x), 0);
 }
 
@@ -176,9 +178,9 @@ TEST(Lot, WaitTimesOutNotEarly)
     uint32_t x = 0;
     uint64_t deadline = now_ns() + 2000000;
 
-    EXPECT_EQ(lot_wait(&x, 0, deadline), -ETIMEDOUT);
+    EXPECT_EQ(lot_wait(&x, 0, deadline, no_purpose), -ETIMEDOUT);
     EXPECT_GE(now_ns(), deadline);
-    EXPECT_EQ(lot_wait(&x, 0, 0), -ETIMEDOUT);
+    EXPECT_EQ(lot_wait(&x, 0, 0, no_purpose), -ETIMEDOUT);
     EXPECT_EQ(waiting(&x), 0);
 }
 
@@ -269,7 +271,7 @@ TEST(LotThreads, SleepersWakeInOrder)
 
     for (int i = 0; i < n; i++)
         threads.emplace_back([&, i] {
-            EXPECT_EQ(lot_wait(&own[i], 0, NO_DEADLINE), 0);
+            EXPECT_EQ(lot_wait(&own[i], 0, NO_DEADLINE, no_purpose), 0);
             order.push_back(i);
             next++;
         });
@@ -299,7 +301,7 @@ TEST(LotStress, WakesAreConserved)
     for (unsigned t = 0; t < n_threads; t++)
         threads.emplace_back([&, t] {
             for (unsigned i = 0; i < rounds; i++) {
-                int r = lot_wait(t % 2 ? &x : &y, 0, now_ns() + (i * 7 + t) % 50 * 1000);
+                int r = lot_wait(t % 2 ? &x : &y, 0, now_ns() + (i * 7 + t) % 50 * 1000, no_purpose);
 
                 (r == 0 ? woken : r == -ETIMEDOUT ? timed_out : other)++;
             }
@@ -340,7 +342,7 @@ TEST(LotStress, MutexOnTop)
 
                 if (!cas_acquire(&word, &z, 1u))
                     while (xchg_acquire(&word, 2u) != 0)
-                        lot_wait(&word, 2, NO_DEADLINE);
+                        lot_wait(&word, 2, NO_DEADLINE, no_purpose);
                 counter = counter + 1;
                 if (i % 64 == 0)
                     std::this_thread::yield();

@@ -8,6 +8,8 @@
 #include <random>
 #include <thread>
 
+static const struct wait_on no_purpose = {};
+
 namespace {
 
 /* A native waiter with its timer, in an episode that never parks. */
@@ -18,7 +20,7 @@ struct Sleeper {
 
     int add(struct timers *ts, uint64_t at)
     {
-        ticket = waiter_prepare(&w);
+        ticket = waiter_prepare(&w, no_purpose);
         return timer_add(ts, &t, &w, ticket, at);
     }
     bool timed_out() const
@@ -100,7 +102,7 @@ TEST_F(Timers, AnEpisodeThatEndedIsLeftAlone)
 
     a.add(&ts, 10);
     ASSERT_TRUE(waiter_wake(&a.w, a.ticket, W_WOKEN));
-    uint64_t next = waiter_prepare(&a.w);
+    uint64_t next = waiter_prepare(&a.w, no_purpose);
     EXPECT_EQ(timers_run(&ts, 10), 1u);
     EXPECT_EQ(a.w.word, next << 3 | W_PARKING);
 }

@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+static const struct wait_on no_purpose = {};
+
 namespace {
 
 /* Native waiters: vt is NULL. */
@@ -13,39 +15,39 @@ namespace {
 TEST(Waiter, WokenBeforeItParks)
 {
     struct waiter w = {};
-    uint64_t ticket = waiter_prepare(&w);
+    uint64_t ticket = waiter_prepare(&w, no_purpose);
 
     EXPECT_TRUE(waiter_wake(&w, ticket, W_WOKEN));
-    EXPECT_EQ(waiter_park(&w, NO_DEADLINE, nullptr), W_WOKEN);
+    EXPECT_EQ(waiter_park(&w, NO_DEADLINE), W_WOKEN);
 }
 
 TEST(Waiter, TheFirstReasonStays)
 {
     for (enum wake_reason first : {W_WOKEN, W_TIMEOUT, W_INTR, W_CLOSED}) {
         struct waiter w = {};
-        uint64_t ticket = waiter_prepare(&w);
+        uint64_t ticket = waiter_prepare(&w, no_purpose);
 
         EXPECT_TRUE(waiter_wake(&w, ticket, first));
         EXPECT_FALSE(waiter_wake(&w, ticket, W_WOKEN));
         EXPECT_FALSE(waiter_wake_batch(&w, ticket, W_INTR));
-        EXPECT_EQ(waiter_park(&w, 0, nullptr), first) << "not even by a deadline that has passed";
+        EXPECT_EQ(waiter_park(&w, 0), first) << "not even by a deadline that has passed";
     }
 }
 
 TEST(Waiter, AStaleTicketDoesNothing)
 {
     struct waiter w = {};
-    uint64_t first = waiter_prepare(&w);
+    uint64_t first = waiter_prepare(&w, no_purpose);
 
     EXPECT_TRUE(waiter_wake(&w, first, W_WOKEN));
-    EXPECT_EQ(waiter_park(&w, NO_DEADLINE, nullptr), W_WOKEN);
-    uint64_t second = waiter_prepare(&w);
+    EXPECT_EQ(waiter_park(&w, NO_DEADLINE), W_WOKEN);
+    uint64_t second = waiter_prepare(&w, no_purpose);
     EXPECT_NE(first, second);
     EXPECT_FALSE(waiter_wake(&w, first, W_WOKEN));
     EXPECT_FALSE(waiter_wake(&w, second + 1, W_WOKEN));
     EXPECT_EQ(w.word, second << 3 | W_PARKING);
     EXPECT_TRUE(waiter_wake(&w, second, W_CLOSED));
-    EXPECT_EQ(waiter_park(&w, NO_DEADLINE, nullptr), W_CLOSED);
+    EXPECT_EQ(waiter_park(&w, NO_DEADLINE), W_CLOSED);
 }
 
 TEST(Waiter, NobodyWaits)
@@ -60,13 +62,13 @@ TEST(Waiter, DeadlineIsNeverEarly)
 {
     struct waiter w = {};
 
-    waiter_prepare(&w);
-    EXPECT_EQ(waiter_park(&w, 0, nullptr), W_TIMEOUT);
+    waiter_prepare(&w, no_purpose);
+    EXPECT_EQ(waiter_park(&w, 0), W_TIMEOUT);
     for (uint64_t ns : {1ul, 1000ul, 1000000ul, 3000000ul}) {
         uint64_t deadline = now_ns() + ns;
 
-        waiter_prepare(&w);
-        EXPECT_EQ(waiter_park(&w, deadline, nullptr), W_TIMEOUT);
+        waiter_prepare(&w, no_purpose);
+        EXPECT_EQ(waiter_park(&w, deadline), W_TIMEOUT);
         EXPECT_GE(now_ns(), deadline);
     }
 }
@@ -94,8 +96,8 @@ TEST(WaiterStress, ParkAndWakeBetweenThreads)
     });
 
     for (uint64_t i = 0; i < rounds; i++) {
-        published = waiter_prepare(&w);
-        EXPECT_EQ(waiter_park(&w, NO_DEADLINE, nullptr), W_WOKEN);
+        published = waiter_prepare(&w, no_purpose);
+        EXPECT_EQ(waiter_park(&w, NO_DEADLINE), W_WOKEN);
     }
     waker.join();
     EXPECT_EQ(lost.load(), 0u);
@@ -124,11 +126,11 @@ TEST(WaiterStress, ManyWakersOneWinner)
             }
         });
     for (uint64_t turn = 1; turn <= rounds; turn++) {
-        ASSERT_EQ(waiter_prepare(&w), turn);
+        ASSERT_EQ(waiter_prepare(&w, no_purpose), turn);
         winners = 0;
         done = 0;
         published = turn;
-        enum wake_reason r = waiter_park(&w, turn % 2 ? NO_DEADLINE : now_ns() + NSEC_PER_SEC * 3600, nullptr);
+        enum wake_reason r = waiter_park(&w, turn % 2 ? NO_DEADLINE : now_ns() + NSEC_PER_SEC * 3600);
         while (done < n_wakers)
             std::this_thread::yield();
         ASSERT_EQ(winners, 1u);
@@ -155,9 +157,9 @@ TEST(WaiterStress, DeadlineAgainstWaker)
     });
 
     for (uint64_t turn = 1; turn <= rounds; turn++) {
-        ASSERT_EQ(waiter_prepare(&w), turn);
+        ASSERT_EQ(waiter_prepare(&w, no_purpose), turn);
         published = turn;
-        enum wake_reason r = waiter_park(&w, now_ns() + turn % 100 * 100, nullptr);
+        enum wake_reason r = waiter_park(&w, now_ns() + turn % 100 * 100);
         while (answered < turn)
             std::this_thread::yield();
         ASSERT_EQ(r, won ? W_WOKEN : W_TIMEOUT);
