@@ -1,9 +1,10 @@
 # Virtual threads (vthreads) of libvthr in gdb: live processes and core files alike.
 #
-#   info vthreads [REGEX]      list them
+#   info vthreads [REGEX]      list them, and what each waits for
+#   info vthread-locks [REGEX] who waits for whom; deadlocks
 #   vthread ID                 the stack of one
 #   vthread apply all bt       the stacks of all; any command in place of bt
-#   vthread find REGEX         those whose stack has a function that matches
+#   vthread find REGEX         those whose name, wait or stack matches
 #   vthread generate-core-file [FILE]    gdb's generate-core-file, with the stacks
 #
 # Loading.  gdb loads the file by itself when it lies beside the library as libvthr.so-gdb.py (the build puts it there)
@@ -12,7 +13,7 @@
 # or, by hand, at any time:
 #       source scripts/libvthr-gdb.py
 #
-# How it works.  The library exports a descriptor, vthr_debug (runtime/diag/debug.h), with the places and layouts of what is
+# How it works.  The library exports a descriptor, vthr_debug (docs/debug-interface.md), with the places and layouts of what is
 # read here: no debug information of the library is needed.  Nothing in the target is ever written, no register either,
 # which is what makes core files work.  Instead the stack of a vthread that no OS thread runs is *presented*: while a command
 # runs, an unwinder claims the innermost frame of some OS thread, the host, and says that its caller's registers are
@@ -25,6 +26,7 @@
 import os
 import re
 import struct
+import time
 
 import gdb
 import gdb.unwinder
@@ -41,6 +43,11 @@ VTHREAD_FIELDS = (
     'ctx_sp ctx_tp tid life carrier start arg wait_obj name stack_lo stack_size waiter_word how in_rt pd sigmask '
     'sigpending blocked_in').split()
 CARRIER_FIELDS = 'ctx_sp ctx_tp tid cur prev proc'.split()
+# Beyond the first form of the descriptor.
+VTHREAD_FIELDS_2 = 'wait_kind wait_n wait_since deadline has_deadline guard_size user_stack join'.split()
+AT_VTHREAD_2, AT_WAITS, WAIT_SIZE, AT_COUNTERS = 568, 616, 16, 1256
+OBJ_NONE, OBJ_ADDRESS, OBJ_FD, OBJ_VTHREAD, OBJ_POLLFDS, OBJ_CALL = range(6)
+FDS_SHOWN = 4
 
 
 def read(addr, size):
@@ -96,6 +103,13 @@ class Descriptor:
         if size >= 264 + 12 * MAX_REGS + 16:
             lo, length = struct.unpack_from('<QQ', data, 264 + 12 * MAX_REGS)
             self.trap_lo, self.trap_size = (struct.unpack('<Q', read(p, 8))[0] for p in (lo, length))
+        self.waits = []
+        if size >= AT_COUNTERS:
+            self.vthread.update(self.fields(data, AT_VTHREAD_2, VTHREAD_FIELDS_2))
+            self.proc_now, self.fdesc_fd = (struct.unpack_from('<HH', data, at) for at in (600, 604))
+            for i in range(min(uint(data, 608, 4), (AT_COUNTERS - AT_WAITS) // WAIT_SIZE)):
+                name, *rest = struct.unpack_from('<12sBBH', data, AT_WAITS + WAIT_SIZE * i)
+                self.waits.append((text(name), *rest))
         self.pc_name = 'rip' if any(name == 'rip' for name, _ in self.regs) else 'pc'
         self.pc_offset = dict(self.regs)[self.pc_name]
 
@@ -121,12 +135,23 @@ class Vthread:
         data = read(addr, desc.vthread_size)
         self.number = number
         self.addr = addr
+        for name in VTHREAD_FIELDS_2:
+            setattr(self, name, 0)
         for name, (offset, size) in desc.vthread.items():
             value = data[offset:offset + size]
             setattr(self, name, text(value) if name == 'name' else uint(value))
         self.thread = None     # gdb's thread that runs it
         self.lwp = None
         self.switching = False # has a carrier, but its registers are saved
+
+    @property
+    def parked(self):
+        return self.waiter_word & 7 in (PARKING, PARKED) and (not self.carrier or self.switching)
+
+    @property
+    def blocked(self):
+        """In a call that may block its OS thread."""
+        return bool(self.blocked_in) and bool(self.carrier) and not self.switching
 
     def has_stack(self, sp):
         return self.stack_lo < sp <= self.stack_lo + self.stack_size
@@ -504,6 +529,109 @@ class Session:
             hook = f[1]
         return None, None
 
+    # --- what they wait for ---
+
+    def wait(self, v):
+        """(name of what v waits for, kind of object, offset of an owner in it or None), or None if it does not wait."""
+        if not (v.parked or v.blocked) or not 0 < v.wait_kind < len(self.desc.waits):
+            return None
+        name, obj, owner_size, owner = self.desc.waits[v.wait_kind]
+        return name, obj, owner if owner_size else None
+
+    def blocker(self, v):
+        """The number of the vthread that v waits for, ('LWP', tid) of another thread, or None."""
+        wait = self.wait(v)
+        if wait is None:
+            return None
+        try:
+            if wait[1] == OBJ_VTHREAD:
+                return self.number_of(uint(read(v.wait_obj, self.desc.vthread_size), *self.desc.vthread['tid']))
+            if wait[2] is not None:
+                return self.number_of(uint(read(v.wait_obj + wait[2], 4), 0, 4))
+        except gdb.MemoryError:
+            pass
+        return None
+
+    def number_of(self, tid):
+        d = self.desc
+        if not hasattr(self, '_main_tid'):
+            self._main_tid = uint(read(d.main, d.vthread_size), *d.vthread['tid'])
+        if tid == 0:
+            return None
+        if tid == self._main_tid:
+            return 0
+        return tid - d.tid_base if tid > d.tid_base else ('LWP', tid)
+
+    def object_text(self, v, kind):
+        d = self.desc
+        try:
+            if kind == OBJ_ADDRESS:
+                return self.address_text(v.wait_obj)
+            if kind == OBJ_VTHREAD:
+                return 'vthread %s' % self.blocker(v)
+            if kind == OBJ_FD:
+                return 'fd %d' % uint(read(v.wait_obj, d.fdesc_fd[0] + d.fdesc_fd[1]), *d.fdesc_fd) if v.wait_obj else ''
+            if kind == OBJ_POLLFDS:
+                n = min(v.wait_n, FDS_SHOWN)
+                fds = [fd for fd, in struct.iter_unpack('<i4x', read(v.wait_obj, 8 * n))]
+                return 'fd ' + ','.join(map(str, fds)) + (',... (%d)' % v.wait_n if v.wait_n > n else '') if n else ''
+            if kind == OBJ_CALL:
+                return '%d (%d, ...)' % (v.wait_obj, v.wait_n) if v.wait_obj else ''
+        except gdb.MemoryError:
+            return '%#x' % v.wait_obj
+        return ''
+
+    def wait_text(self, v):
+        wait = self.wait(v)
+        if wait is None:
+            return '-'
+        words = [wait[0], self.object_text(v, wait[1])]
+        if wait[2] is not None:
+            owner = self.blocker(v)
+            if owner is not None:
+                words.append('of ' + self.who(owner))
+        return ' '.join(w for w in words if w)
+
+    @staticmethod
+    def who(blocker):
+        return 'LWP %d' % blocker[1] if isinstance(blocker, tuple) else 'vthread %d' % blocker
+
+    def address_text(self, addr):
+        name = self.symbol(addr) if self.is_static(addr) else ''
+        return '%#x' % addr + (' <%s>' % name.replace(' + ', '+') if name and not name.startswith('0x') else '')
+
+    def is_static(self, addr):
+        """In a program's or library's data: only there are symbols, and asking for each address takes time."""
+        if not hasattr(self, '_static'):
+            out = gdb.execute('info files', to_string=True)
+            self._static = [tuple(int(x, 16) for x in m) for m in re.findall(r'(0x[0-9a-f]+) - (0x[0-9a-f]+) is \.', out)]
+        return any(lo <= addr < hi for lo, hi in self._static)
+
+    def now(self):
+        """(ns of the target's CLOCK_MONOTONIC, whether that is exact)"""
+        if not hasattr(self, '_now'):
+            d = self.desc
+            inferior = gdb.selected_inferior()
+            connection = getattr(inferior, 'connection', None)
+            if connection is not None and connection.type == 'native':
+                self._now = time.clock_gettime_ns(time.CLOCK_MONOTONIC), True
+            else:
+                procs = uint(read(d.procs, 8))
+                self._now = max(uint(read(procs + i * d.proc_size, d.proc_size), *d.proc_now)
+                                for i in range(uint(read(d.nprocs, 4), 0, 4))), False
+        return self._now
+
+    def since_text(self, v):
+        if self.wait(v) is None:
+            return '-'
+        now, exact = self.now()
+        s = max(now - v.wait_since, 0) / 1e9
+        for limit, unit, word in ((10, 0, '%.2fs'), (120, 1, '%ds'), (7200, 60, '%dm'), (172800, 3600, '%dh'), (1e18, 86400, '%dd')):
+            if s < limit:
+                break
+        # In a core file: when the program looked at its clock last.
+        return word % (s / unit if unit else s) + ('' if exact else '+')
+
     # --- words ---
 
     def symbol(self, addr):
@@ -547,12 +675,14 @@ class InfoVthreads(gdb.Command):
     """Display currently known vthreads.
 Usage: info vthreads [REGEX]
 With an argument, only those whose line in the list matches the regular
-expression.
+expression: "info vthreads parked in read", "info vthreads mutex".
 
 The columns: the vthread's number for the "vthread" commands, what gettid()
-returns to it, its name, what it does, its start routine, and the innermost
-frame that is not libvthr's.  A parked one has called the function that
-"parked in" names.  An asterisk marks the one that runs on the current thread."""
+returns to it, its name, what it does, what it waits for and since when, its
+start routine, and the innermost frame that is not libvthr's.  A parked one has
+called the function that "parked in" names.  A plus sign after the time, in core
+files: as of when the program looked at its clock last.  An asterisk marks the
+one that runs on the current thread.  See also "info vthread-locks"."""
 
     def __init__(self):
         super().__init__('info vthreads', gdb.COMMAND_STATUS, gdb.COMPLETE_NONE)
@@ -566,17 +696,91 @@ frame that is not libvthr's.  A parked one has called the function that
                 total += 1
                 hook, frame = s.program_frame(s.shape(v))
                 current = v.thread is not None and v.thread.num == s.user_thread.num
-                row = ('*' if current else ' ', str(v.number), str(v.tid), '"%s"' % v.name, s.state(v, hook), s.start(v),
-                       s.frame_text(frame) if frame else '(in libvthr)')
+                row = ('*' if current else ' ', str(v.number), str(v.tid), '"%s"' % v.name, s.state(v, hook), s.wait_text(v),
+                       s.since_text(v), s.start(v), s.frame_text(frame) if frame else '(in libvthr)')
                 if regex is None or regex.search(' '.join(row)):
                     rows.append(row)
         if not rows:
             gdb.write('No vthreads match.\n' if total else 'No vthreads.\n')
             return
-        table = [(' ', 'Id', 'Tid', 'Name', 'State', 'Start', 'Frame')] + rows
-        width = [max(len(row[i]) for row in table) for i in range(6)]
+        table = [(' ', 'Id', 'Tid', 'Name', 'State', 'Waits for', 'Since', 'Start', 'Frame')] + rows
+        width = [max(len(row[i]) for row in table) for i in range(8)]
         for row in table:
-            gdb.write(' '.join(cell.ljust(w) for cell, w in zip(row, width)) + ' ' + row[6] + '\n')
+            gdb.write(' '.join(cell.ljust(w) for cell, w in zip(row, width)) + ' ' + row[8] + '\n')
+
+
+class InfoVthreadLocks(gdb.Command):
+    """Display which vthreads wait for which others.
+Usage: info vthread-locks [REGEX]
+With an argument, only the locks whose heading matches the regular expression.
+
+For each mutex, each read-write lock that a writer has, and each vthread that is
+joined: who has it, and who waits for it since when.  A cycle of them is shown as
+a deadlock.  Threads that hold a read-write lock for reading are not known, nor
+is who will post a semaphore or signal a condition."""
+
+    def __init__(self):
+        super().__init__('info vthread-locks', gdb.COMMAND_STATUS, gdb.COMPLETE_NONE)
+
+    def invoke(self, arg, from_tty):
+        regex = compile_regex(arg) if arg.strip() else None
+        with Session() as s:
+            if not s.desc.waits:
+                raise gdb.GdbError('This libvthr.so does not say what its vthreads wait for.')
+            vthreads = {v.number: v for v in s.vthreads()}
+            blockers = {n: s.blocker(v) for n, v in vthreads.items()}
+            shown = self.locks(s, vthreads, blockers, regex)
+            cycles = self.cycles(blockers)
+            for cycle in cycles:
+                self.deadlock(s, [vthreads[n] for n in cycle])
+        if not shown and not cycles:
+            gdb.write('No vthread waits for another.\n' if regex is None else 'No locks match.\n')
+
+    @staticmethod
+    def locks(s, vthreads, blockers, regex):
+        waiting = {}
+        for n, v in vthreads.items():
+            wait = s.wait(v)
+            if wait is not None and (blockers[n] is not None or wait[2] is not None):
+                waiting.setdefault((v.wait_obj, wait[1]), []).append(v)
+        shown = 0
+        for vs in waiting.values():
+            name, kind, _ = s.wait(vs[0])
+            owner = blockers[vs[0].number]
+            title = 'Vthread %s' % owner if kind == OBJ_VTHREAD else '%s %s' % (
+                name.replace('rdlock', 'rwlock').replace('wrlock', 'rwlock').capitalize(), s.object_text(vs[0], kind))
+            title += ': ' if kind == OBJ_VTHREAD else ' held by %s: ' % (s.who(owner) if owner is not None else 'unknown')
+            if kind != OBJ_VTHREAD and owner in vthreads:
+                title = title[:-2] + ' "%s": ' % vthreads[owner].name
+            if regex is not None and not regex.search(title):
+                continue
+            shown += 1
+            gdb.write(title + '%d %s\n' % (len(vs), 'waits' if len(vs) == 1 else 'wait'))
+            for v in vs:
+                gdb.write('    Vthread %d (tid %d) "%s" %s %s\n' % (v.number, v.tid, v.name, s.wait(v)[0], s.since_text(v)))
+        return shown
+
+    @staticmethod
+    def cycles(blockers):
+        """Each waits for one other at the most: follow each path until it meets itself."""
+        found, path_of = [], {}
+        for start in blockers:
+            path, at = [], start
+            while at in blockers and at not in path_of:
+                path_of[at] = start
+                path.append(at)
+                at = blockers[at]
+            if path_of.get(at) == start and at in path:
+                found.append(path[path.index(at):])
+        return found
+
+    @staticmethod
+    def deadlock(s, vs):
+        timed = any(v.has_deadline for v in vs)
+        gdb.write('Deadlock of %d %s%s:\n' % (len(vs), 'vthread' if len(vs) == 1 else 'vthreads',
+                                             ' until a wait times out' if timed else ''))
+        for v in vs:
+            gdb.write('    Vthread %d (tid %d) "%s" waits for %s\n' % (v.number, v.tid, v.name, s.wait_text(v)))
 
 
 class VthreadCommand(gdb.Command):
@@ -689,9 +893,11 @@ on, -s hides errors and the headers of the vthreads they come from."""
 
 
 class VthreadFind(gdb.Command):
-    """Find vthreads whose stack has a function that matches a regular expression.
+    """Find vthreads that match a regular expression.
 Usage: vthread find REGEX
-For each one its number and the innermost matching frame are printed."""
+Looks at the name, what it waits for, and the functions of the stack.  For each
+match the number and what has matched, of the stack the innermost frame, are
+printed."""
 
     def __init__(self):
         super().__init__('vthread find', gdb.COMMAND_STACK, gdb.COMPLETE_SYMBOL)
@@ -703,13 +909,24 @@ For each one its number and the innermost matching frame are printed."""
         found = False
         with Session() as s:
             for v in list(s.vthreads()):
-                for f in s.shape(v).frames:
-                    if f[1] and regex.search(f[1]):
-                        found = True
-                        gdb.write('Vthread %d (tid %d) "%s" has #%d %s\n' % (v.number, v.tid, v.name, f[4], s.frame_text(f)))
-                        break
+                what = self.match(s, v, regex)
+                if what:
+                    found = True
+                    gdb.write('Vthread %d (tid %d) "%s" has %s\n' % (v.number, v.tid, v.name, what))
         if not found:
             gdb.write("No vthreads match '%s'\n" % arg.strip())
+
+    @staticmethod
+    def match(s, v, regex):
+        if regex.search(v.name):
+            return "name '%s'" % v.name
+        wait = s.wait_text(v)
+        if wait != '-' and regex.search(wait):
+            return 'to wait for ' + wait
+        for f in s.shape(v).frames:
+            if f[1] and regex.search(f[1]):
+                return '#%d %s' % (f[4], s.frame_text(f))
+        return None
 
 
 class VthreadGenerateCoreFile(gdb.Command):
@@ -832,6 +1049,7 @@ frame_filter = PresentedFilter()
 gdb.frame_filters[frame_filter.name] = frame_filter
 gdb.unwinder.register_unwinder(None, presenter, replace=True)
 InfoVthreads()
+InfoVthreadLocks()
 VthreadCommand()
 VthreadApply()
 VthreadFind()

@@ -1,4 +1,4 @@
-# Runs inside gdb (see gdb_test.sh) and ends it with status 0 or 1.  $MODE is live, core or step.
+# Runs inside gdb (see gdb_test.sh) and ends it with status 0 or 1.  $MODE is live, core, step, waits or waits_core.
 import os
 import re
 import sys
@@ -8,6 +8,7 @@ import gdb
 
 N = 50
 WAITS = ['wait_in_read', 'wait_in_cond', 'wait_in_mutex', 'wait_in_sleep', 'wait_in_accept']
+WAIT_NAMES = [['read'], ['condition'], ['mutex'], ['sleep'], ['read', 'accept']]
 ENDS = ('arch_entry', 'clone3', '__clone3', 'clone', 'main')
 STRIPPED = 'STRIPPED' in os.environ  # the library: functions that it does not export have no names
 failures = 0
@@ -88,6 +89,14 @@ def look_at_locals():
         locals_seen[int(job['id'])] = int(job['depth'])
 
 
+def vthread_row(line):
+    """A line of info vthreads by columns.  Columns of more than a word are told apart by what can stand in them."""
+    m = re.match(r'[ *] (?P<id>\d+) +(?P<tid>\d+) +"(?P<name>.*?)" +'
+                 r'(?P<state>parked in [^ ]+|parked|ready|running \(LWP \d+\)|\S+) +(?P<wait>-|[a-z].*?) +'
+                 r'(?P<since>-|\d[\d.]*[smhd]\+?) +(?P<start>\S+) +(?P<frame>.*)$', line)
+    return m.groupdict() if m else None
+
+
 def observe():
     """What live processes and core files have in common."""
     section('info threads, and the stacks of OS threads')
@@ -116,15 +125,16 @@ def observe():
     check(len(lines) == 1 + N + 2, 'info vthreads lists the main thread, %d parked and one running' % N, out)
     ids = {}
     for line in lines[1:]:
-        m = re.match(r'[ *] (\d+) +\d+ +"(.*?)" +(parked in [^ ]+|parked|ready|running \(LWP \d+\)|\S+) +(\S+) +(.*)$', line)
-        if not m:
+        row = vthread_row(line)
+        if not row:
             check(False, 'a line of info vthreads', line)
             continue
-        number, name, state, start, frame = m.groups()
+        number, name, state, start, frame = (row[k] for k in ('id', 'name', 'state', 'start', 'frame'))
         if name.startswith('job'):
             i = int(name[3:])
             ids[i] = int(number)
             check(state.startswith('parked') and start == 'job_start', 'job %d is parked' % i, line)
+            check(row['wait'].split()[0] in WAIT_NAMES[i % 5], 'job %d: what it waits for' % i, line)
             check(frame.startswith(WAITS[i % 5] + ' at '), 'job %d: frame of the program' % i, line)
         elif start == 'spin_start':
             ids['spin'] = int(number)
@@ -210,6 +220,88 @@ def core():
         pass
 
 
+def waits_in(plus):
+    """What is said of the threads of waits.c."""
+    section('info vthreads: what they wait for')
+    out = run('info vthreads')
+    rows = {}
+    for line in out.splitlines()[1:]:
+        row = vthread_row(line)
+        check(row is not None, 'a line of info vthreads', line)
+        if row:
+            rows[row['name']] = row
+    ids = {name: row['id'] for name, row in rows.items()}
+    names = {row['id']: name for name, row in rows.items()}
+    pipe, full, listener, epfd = os.environ['FDS'].split()
+    main = 'vthread 0'
+    want = {
+        'sleep': 'sleep', 'task': 'sleep', 'mutex': 'mutex 0x# <taken> of ' + main, 'timed': 'mutex 0x# <taken> of ' + main,
+        'condition': 'condition 0x# <never>', 'semaphore': 'semaphore 0x# <sem>', 'rdlock': 'rdlock 0x# <rwlock> of ' + main,
+        'wrlock': 'wrlock 0x# <rwlock> of ' + main, 'barrier': 'barrier 0x# <barrier>', 'futex': 'futex 0x# <word>',
+        'join': 'join vthread ' + ids['sleep'], 'read': 'read fd ' + pipe, 'write': 'write fd ' + full,
+        'poll': 'poll fd %s,%s' % (pipe, listener), 'select': 'poll fd ' + pipe, 'epoll': 'epoll fd ' + epfd,
+        'signal': 'signal', 'scope': 'scope 0x#', 'own': 'mutex 0x# <own> of vthread ' + ids['own'],
+        'ring0': 'mutex 0x# <ring+40> of vthread ' + ids['ring1'], 'ring1': 'mutex 0x# <ring+80> of vthread ' + ids['ring2'],
+        'ring2': 'mutex 0x# <ring> of vthread ' + ids['ring0'],
+    }
+    for name, text in want.items():
+        got = re.sub(r'0x[0-9a-f]+', '0x#', rows[name]['wait'])
+        check(got == text, '%s waits for %s' % (name, text), got)
+    for pair in ({'sleep', 'once 0x# <once>'}, ('once1', 'once2')), ({'read fd ' + listener, 'accept turn fd ' + listener},
+                                                                      ('accept1', 'accept2')):
+        got = {re.sub(r'0x[0-9a-f]+', '0x#', rows[n]['wait']) for n in pair[1]}
+        check(got == pair[0], '%s and %s' % pair[1], str(got))
+    check(all(r['since'].endswith('+') == plus and r['since'] != '-' for r in rows.values()), 'since when', out)
+
+    section('info vthread-locks')
+    out = run('info vthread-locks')
+    blocks = re.findall(r'^(\S.*)\n((?:    .*\n)*)', out, re.M)
+
+    def named(lines):
+        return sorted(re.findall(r'"(.*?)"', lines))
+    found = {re.sub(r'0x[0-9a-f]+', '0x#', head): named(lines) for head, lines in blocks}
+    for head, who in (('Mutex 0x# <taken> held by vthread 0 "%s": 2 wait' % rows_main(rows), ['mutex', 'timed']),
+                      ('Rwlock 0x# <rwlock> held by vthread 0 "%s": 2 wait' % rows_main(rows), ['rdlock', 'wrlock']),
+                      ('Vthread %s: 1 waits' % ids['sleep'], ['join']),
+                      ('Mutex 0x# <own> held by vthread %s "own": 1 waits' % ids['own'], ['own']),
+                      ('Deadlock of 3 vthreads:', ['ring0', 'ring1', 'ring2']),
+                      ('Deadlock of 1 vthread:', ['own'])):
+        check(found.get(head) == who, 'info vthread-locks: %s %s' % (head, who), out)
+    check(out.count('Deadlock') == 2, 'no other deadlock', out)
+    ring = re.search(r'^Deadlock of 3 vthreads:\n((?:    .*\n){3})', out, re.M)
+    steps = re.findall(r'Vthread (\d+) .* of vthread (\d+)$', ring.group(1), re.M) if ring else []
+    check(len(steps) == 3 and all(steps[i][1] == steps[(i + 1) % 3][0] for i in range(3)), 'each waits for the next', out)
+    out = run('info vthread-locks taken')
+    check('<taken>' in out and '<rwlock>' not in out and out.count('Deadlock') == 2, 'info vthread-locks REGEX', out)
+
+    section('filters')
+    out = run('info vthreads mutex')
+    check({vthread_row(line)['name'] for line in out.splitlines()[1:]} == {'mutex', 'timed', 'own', 'ring0', 'ring1', 'ring2'},
+          'info vthreads REGEX', out)
+    out = run('vthread find <taken>')
+    check(named(out) == ['mutex', 'timed'], 'vthread find in waits', out)
+    out = run('vthread find ^ring1$')
+    check(out == 'Vthread %s (tid %s) "ring1" has name \'ring1\'\n' % (ids['ring1'], rows['ring1']['tid']), 'vthread find a name', out)
+    check('info vthread-locks [REGEX]' in run('help info vthread-locks'), 'help')
+    check('info vthread-locks' in run('complete info vthread-'), 'completion')
+    check(len(names) == 27, 'all names', str(names))
+
+
+def rows_main(rows):
+    return next(row['name'] for row in rows.values() if row['id'] == '0')
+
+
+def waits():
+    run('set may-write-registers off')
+    run('attach ' + os.environ['PID'])
+    waits_in(False)
+    run('vthread generate-core-file ' + os.environ['CORE'])
+
+
+def waits_core():
+    waits_in(True)
+
+
 def step():
     """Through the switch, one instruction at a time."""
     section('each instruction of arch_switch')
@@ -256,11 +348,11 @@ try:
                     'style enabled off'):
         gdb.execute('set ' + setting)
     gdb.execute('source ' + os.environ['SCRIPT'])
-    {'live': live, 'core': core, 'step': step}[os.environ['MODE']]()
+    {'live': live, 'core': core, 'step': step, 'waits': waits, 'waits_core': waits_core}[os.environ['MODE']]()
 except Exception:
     traceback.print_exc(file=sys.stdout)
     failures += 1
 print('failures: %d' % failures, flush=True)
-if gdb.selected_inferior().pid and os.environ['MODE'] == 'live':
+if gdb.selected_inferior().pid and os.environ['MODE'] in ('live', 'waits'):
     gdb.execute('detach', to_string=True)
 gdb.execute('quit %d' % (1 if failures else 0))

@@ -3,7 +3,9 @@
 #
 #   observe   attach to PROGRAM, check all that can be seen, make a core file, check the same in it
 #   stripped  the same with a copy of LIBRARY that has neither symbols nor debug information
+#   waits     attach to the PROGRAM whose threads wait for all kinds of things, check what is said of that, also of its core file
 #   autoload  gdb finds the script beside LIBRARY by itself
+#   versions  the script with a LIBRARY that says less of itself, and one in a format that it does not know
 #   step      run PROGRAM under gdb and go through the switch instruction by instruction
 #
 # Exit status 77: no gdb.
@@ -33,7 +35,7 @@ run_gdb() {
 	timeout "${GDB_TIMEOUT:-150}" gdb -nx -batch "$@" </dev/null
 }
 
-start() {
+start() { # [THREADS SPINNING]
 	mkdir "$dir/kernel"
 	(
 		cd "$dir/kernel"
@@ -52,7 +54,7 @@ start() {
 		fi
 		sleep 0.1
 	done
-	PID=$pid run_gdb -x "$here/settle.py" "$prog" >"$dir/settle" 2>&1 || {
+	PID=$pid THREADS=${1:-52} SPINNING=${2:-1} run_gdb -x "$here/settle.py" "$prog" >"$dir/settle" 2>&1 || {
 		cat "$dir/settle"
 		exit 1
 	}
@@ -84,10 +86,46 @@ observe | stripped)
 	done
 	exit $status
 	;;
+waits)
+	start 27 0
+	export FDS="$(sed -n 's/^ready.* fds //p' "$dir/out")"
+	MODE=waits PID=$pid CORE=$dir/core run_gdb -x "$here/check.py" "$prog"
+	MODE=waits_core run_gdb -ex "core-file $dir/core" -x "$here/check.py" "$prog"
+	;;
 autoload)
 	start
 	run_gdb -iex "set auto-load safe-path /" -p $pid -ex 'info vthreads' >"$dir/gdb" 2>&1
 	grep -q 'job49.*wait_in_accept' "$dir/gdb" || {
+		cat "$dir/gdb"
+		exit 1
+	}
+	;;
+versions)
+	# The descriptor lies in .data of the file as in memory, but for addresses: magic, version (4 bytes), size (4 bytes).
+	patched() { # OFFSET VALUE in little-endian octal escapes
+		at=$(grep -abo vthrdbg "$lib" | head -1 | cut -d: -f1)
+		cp "$lib" "$dir/libvthr.so"
+		printf "$2" | dd of="$dir/libvthr.so" bs=1 seek=$((at + $1)) conv=notrunc 2>/dev/null
+	}
+	whole=$lib
+	patched 12 '\070\002\000\000' # 568: up to what the first such libraries had
+	lib=$dir/libvthr.so
+	start
+	run_gdb -ex "source $script" -p $pid -ex 'info vthreads' -ex 'info vthread-locks' >"$dir/gdb" 2>&1 || :
+	grep -q '"job49"  *parked in accept  *-  *-  *job_start  *wait_in_accept' "$dir/gdb" &&
+		grep -q 'does not say what its vthreads wait for' "$dir/gdb" || {
+		cat "$dir/gdb"
+		exit 1
+	}
+	kill -9 $pid
+	wait $pid 2>/dev/null || :
+	lib=$whole
+	patched 8 '\002'
+	(LD_PRELOAD=$dir/libvthr.so exec "$prog" >"$dir/out2" 2>&1) &
+	pid=$!
+	until grep -q '^ready' "$dir/out2" || ! kill -0 $pid; do sleep 0.1; done
+	run_gdb -ex "source $script" -p $pid -ex 'info vthreads' >"$dir/gdb" 2>&1 || :
+	grep -q 'describes its vthreads in format 2; the script knows format 1' "$dir/gdb" || {
 		cat "$dir/gdb"
 		exit 1
 	}

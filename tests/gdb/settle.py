@@ -1,14 +1,15 @@
 # Waits until every thread of the program is where it will stay: all parked but the one that spins.  The program cannot say so
 # itself, since a thread that has said that it is going to wait does not wait yet.  It runs between two looks.
 #
-#   PID, SCRIPT    the process, the commands for vthreads
+#   PID, SCRIPT          the process, the commands for vthreads
+#   THREADS, SPINNING    how many vthreads there will be, how many of them never park
 import os
 import re
 import time
 
 import gdb
 
-THREADS, SPINNING = 52, 1  # tests/gdb/parked.c
+THREADS, SPINNING = int(os.environ['THREADS']), int(os.environ['SPINNING'])
 DEADLINE = time.monotonic() + 60
 
 gdb.execute('set pagination off')
