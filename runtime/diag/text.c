@@ -1,0 +1,110 @@
+/* See text.h. */
+#include "runtime/diag/text.h"
+#include "runtime/base/panic.h"
+#include "runtime/base/sys.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define PATIENCE_NS 1000000000l /* a reader that takes nothing for so long gets no more */
+
+void text_begin(struct text *t, int fd)
+{
+    t->fd = fd;
+    t->failed = false;
+    t->n = 0;
+}
+
+/* The program may have made its standard error non-blocking. */
+static bool wait_for_room(int fd)
+{
+    struct pollfd p = { fd, POLLOUT, 0 };
+    struct timespec ts = { 0, 0 };
+
+    ts.tv_sec = PATIENCE_NS / 1000000000l;
+    return SYS5(SYS_ppoll, &p, 1, &ts, NULL, 8) > 0;
+}
+
+static void flush(struct text *t)
+{
+    size_t done = 0;
+
+    while (done < t->n && !t->failed) {
+        long r = SYS3(SYS_write, t->fd, t->buf + done, t->n - done);
+
+        if (r > 0)
+            done += (size_t)r;
+        else if (r != -EINTR && !(r == -EAGAIN && wait_for_room(t->fd)))
+            t->failed = true;
+    }
+    t->n = 0;
+}
+
+void text_end(struct text *t)
+{
+    flush(t);
+}
+
+void text_bytes(struct text *t, const char *s, size_t n)
+{
+    while (n) {
+        size_t part = sizeof t->buf - t->n;
+
+        if (part == 0) {
+            flush(t);
+            continue;
+        }
+        part = n < part ? n : part;
+        memcpy(t->buf + t->n, s, part);
+        t->n += part;
+        s += part;
+        n -= part;
+    }
+}
+
+void text_put(struct text *t, const char *part, ...)
+{
+    va_list ap;
+
+    va_start(ap, part);
+    for (; part; part = va_arg(ap, const char *))
+        text_bytes(t, part, strlen(part));
+    va_end(ap);
+}
+
+void text_number(struct text *t, uint64_t v)
+{
+    char num[24];
+
+    text_put(t, vthr_utoa(v, num), NULL);
+}
+
+void text_padded(struct text *t, uint64_t v, unsigned width)
+{
+    char num[24];
+    size_t n = strlen(vthr_utoa(v, num));
+
+    for (; n < width; n++)
+        text_bytes(t, " ", 1);
+    text_put(t, num, NULL);
+}
+
+void text_hex(struct text *t, uint64_t v)
+{
+    char num[18];
+    size_t i = sizeof num;
+
+    do
+        num[--i] = "0123456789abcdef"[v % 16];
+    while (v /= 16);
+    num[--i] = 'x';
+    num[--i] = '0';
+    text_bytes(t, num + i, sizeof num - i);
+}
+
+void text_name(struct text *t, const char *s, size_t max)
+{
+    for (size_t i = 0; i < max && s[i]; i++)
+        text_bytes(t, s[i] >= ' ' && s[i] <= '~' ? &s[i] : "?", 1);
+}

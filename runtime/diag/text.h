@@ -1,0 +1,23 @@
+/* Text for a descriptor, where stdio may be in use by those who are looked at: a buffer, decimal and hexadecimal numbers. */
+#pragma once
+#include "runtime/base/compiler.h"
+
+struct text {
+    int fd;
+    bool failed; /* the rest goes nowhere */
+    size_t n;
+    char buf[4096];
+};
+
+VTHR_BEGIN_DECLS
+void text_begin(struct text *t, int fd);
+void text_end(struct text *t); /* writes what is left */
+void text_bytes(struct text *t, const char *s, size_t n);
+/* The parts, up to a NULL. */
+void text_put(struct text *t, const char *part, ...) __attribute__((sentinel));
+void text_number(struct text *t, uint64_t v);
+void text_padded(struct text *t, uint64_t v, unsigned width); /* with blanks before it */
+void text_hex(struct text *t, uint64_t v);                    /* with 0x */
+/* Bytes of the program's: what is not printable ASCII becomes '?'. */
+void text_name(struct text *t, const char *s, size_t max);
+VTHR_END_DECLS
