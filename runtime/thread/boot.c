@@ -7,6 +7,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
+#include "runtime/diag/overflow.h"
 #include "runtime/diag/stats.h"
 #include "runtime/io/stdio.h"
 #include "runtime/mem/image.h"
@@ -88,6 +89,7 @@ static int activate(const char **why)
 
         vthr_say("VTHR_SCHED: random seed ", vthr_utoa(vthr_config.seed, num), NULL);
     }
+    overflow_install();
     stats_at_exit();
     stdio_install();
     store_release(&vthr_active, 1);

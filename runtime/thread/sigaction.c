@@ -13,10 +13,12 @@
 static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_SIGNAL);
 static struct sigaction acts[NSIG_];
 
-/* The kernel has a handler of ours for it. */
+/* The kernel has a handler of ours for it: for a handler of the program's, for faults of our own, or to say that a stack
+ * overflowed before the default action follows. */
 static bool is_ours(int sig, const struct sigaction *a)
 {
-    return (sig_is_handler(a) && !(SIGBIT(sig) & SIG_UNMASKABLE)) || (sig == SIGSEGV && arch_tp_traps());
+    return (sig_is_handler(a) && !(SIGBIT(sig) & SIG_UNMASKABLE)) ||
+           (sig == SIGSEGV && (arch_tp_traps() || a->sa_handler == SIG_DFL));
 }
 
 static int install(int sig, const struct sigaction *a)
@@ -95,6 +97,13 @@ struct sigaction sig_action_for_delivery(int sig)
 int sig_action_flags(int sig)
 {
     return load_relaxed(&acts[sig].sa_flags);
+}
+
+bool sig_action_caught(int sig)
+{
+    void (*h)(int) = load_relaxed(&acts[sig].sa_handler);
+
+    return h != SIG_DFL && h != SIG_IGN;
 }
 
 void sig_actions_take_over(void)

@@ -173,38 +173,63 @@ static void before_return(struct vthread *v, void *uc)
         arch_frame_keep_altstack(uc);
 }
 
-/* As the kernel would have delivered it: to the handler, which counts as blocking it; by default the process ends at the
- * faulting instruction, or by a signal again if somebody sent it. */
+void (*signal_on_death)(struct vthread *v, const siginfo_t *info, const void *uc);
+
+/* The process ends at the faulting instruction, which is executed again.  Nothing is said of a fault that a handler of the
+ * program's has seen, and left to this. */
+static void die_there(struct vthread *v, const siginfo_t *info, const void *uc)
+{
+    struct ksig_action dfl = { 0 };
+
+    if (signal_on_death && !(v && v->faulted_at == arch_frame_sp(uc)))
+        signal_on_death(v, info, uc);
+    SYS4(SYS_rt_sigaction, info->si_signo, &dfl, NULL, 8);
+}
+
+/* One that no handler takes: by default the process ends at the faulting instruction, or by a signal again if somebody sent it. */
+static void fault_untaken(struct vthread *v, int sig, const siginfo_t *info, const void *uc)
+{
+    if (info->si_code > 0)
+        die_there(v, info, uc);
+    else if (!sig_action_caught(sig) && sig_action_for_delivery(sig).sa_handler == SIG_DFL)
+        default_action(sig);
+}
+
+/* As the kernel would have delivered it: to the handler, which counts as blocking it. */
 static void on_fault(int sig, siginfo_t *info, void *uc)
 {
     struct vthread *v = vthr_self;
+    bool blocked = v && (v->sigmask & SIGBIT(sig));
     struct sigaction a = sig_action_for_delivery(sig);
-    bool sent = info->si_code <= 0, blocked = v && (v->sigmask & SIGBIT(sig));
-    struct ksig_action dfl = { 0 };
 
     open_carrier(v);
-    if (sig_is_handler(&a) && !blocked) {
-        if (v)
-            run_handler(v, sig, info, &a, uc);
-        else if (a.sa_flags & SA_SIGINFO)
-            a.sa_sigaction(sig, info, uc);
-        else
-            a.sa_handler(sig);
-    } else if (!sent) {
-        SYS4(SYS_rt_sigaction, sig, &dfl, NULL, 8);
-    } else if (a.sa_handler == SIG_DFL) {
-        default_action(sig);
+    if (!sig_is_handler(&a) || blocked) {
+        fault_untaken(v, sig, info, uc);
+    } else if (v) {
+        v->faulted_at = arch_frame_sp(uc);
+        run_handler(v, sig, info, &a, uc);
+    } else if (a.sa_flags & SA_SIGINFO) {
+        a.sa_sigaction(sig, info, uc);
+    } else {
+        a.sa_handler(sig);
     }
     before_return(v, uc);
 }
 
 void sig_on_fault(int sig, siginfo_t *info, void *uc)
 {
+    struct vthread *v = vthr_self;
     struct ksig_action dfl = { 0 };
 
-    if ((sig != SIGSEGV && sig != SIGBUS) || !arch_copy_failed(uc)) {
-        if (!sig_move(vthr_self, sig_action_flags(sig), sig, info, uc, on_fault)) {
-            /* No room on the stack.  Natively the kernel then forces this: */
+    if ((sig == SIGSEGV || sig == SIGBUS) && arch_copy_failed(uc))
+        return;
+    if (!sig_action_caught(sig)) {
+        fault_untaken(v, sig, info, uc);
+    } else if (!sig_move(v, sig_action_flags(sig), sig, info, uc, on_fault)) {
+        /* No room on the stack.  Natively the kernel then forces SIGSEGV. */
+        if (sig == SIGSEGV && info->si_code > 0) {
+            die_there(v, info, uc);
+        } else {
             SYS4(SYS_rt_sigaction, SIGSEGV, &dfl, NULL, 8);
             default_action(SIGSEGV);
         }

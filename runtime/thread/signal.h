@@ -36,4 +36,6 @@ void signal_timer_made(int timer, uint32_t tid);
 void signal_sigpipe(struct vthread *v);
 /* Wakes or interrupts the vthread so that it looks at its attention flag. */
 void signal_nudge(struct vthread *v);
+/* Called before the process dies of a memory fault that no handler of the program's takes; in a handler, v as it was interrupted. */
+extern void (*signal_on_death)(struct vthread *v, const siginfo_t *info, const void *uc);
 VTHR_END_DECLS

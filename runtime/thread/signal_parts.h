@@ -45,7 +45,8 @@ void sig_stack_leave(struct vthread *v, const stack_t *saved);
 bool sig_move(struct vthread *v, int sa_flags, int sig, siginfo_t *info, void *uc, void (*fn)(int, siginfo_t *, void *));
 
 /* sigaction.c: dispositions. */
-int sig_action_flags(int sig); /* a look without a lock */
+int sig_action_flags(int sig); /* looks without a lock */
+bool sig_action_caught(int sig);
 struct sigaction sig_action_for_delivery(int sig); /* SA_RESETHAND takes effect */
 void sig_actions_take_over(void);
 void sig_actions_give_back(void);
