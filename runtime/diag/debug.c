@@ -24,7 +24,8 @@ extern const char _end[] __attribute__((visibility("hidden")));
 #define WAIT(kind, text, what) [kind] = { .name = text, .object = what }
 #define LOCK(kind, text, type, member) \
     [kind] = { text, VTHR_OBJ_ADDRESS, sizeof(((type *)0)->member), offsetof(type, member) }
-#define COUNTER(text, member) { text, offsetof(struct proc, count.member), 0 }
+#define COUNTER_AT(text, member) { text, offsetof(struct proc, member), 0 }
+#define COUNTER(text, member) COUNTER_AT(text, count.member)
 #define REG_INSIDE(n, off, num) &&(off) + 8 <= ARCH_FRAME_SIZE && sizeof(n) <= 8
 
 /* Readers find these by value, or count on them without being told. */
@@ -55,7 +56,11 @@ _Static_assert(offsetof(struct scope_places, parent) == 8 && sizeof(struct scope
 #define COUNTER_ROWS                                                                                        \
     COUNTER("spawns", spawns), COUNTER("switches", switches), COUNTER("parks", parks), COUNTER("wakes", wakes), \
         COUNTER("steals", steals), COUNTER("polls", polls), COUNTER("handoffs-blocked", handoffs[HANDOFF_BLOCKED]), \
-        COUNTER("handoffs-announced", handoffs[HANDOFF_ANNOUNCED]), COUNTER("handoffs-computing", handoffs[HANDOFF_COMPUTING])
+        COUNTER("handoffs-announced", handoffs[HANDOFF_ANNOUNCED]), COUNTER("handoffs-computing", handoffs[HANDOFF_COMPUTING]), \
+        COUNTER_AT("epoll-waits", poller.count.looks), COUNTER_AT("epoll-changes", poller.count.changes), \
+        COUNTER_AT("poller-sleeps", poller.count.sleeps), COUNTER_AT("poller-wakeups", poller.count.wakeups), \
+        COUNTER_AT("timer-armings", poller.count.armings), COUNTER_AT("timer-expirations", poller.count.timeouts), \
+        COUNTER_AT("timers-set", timers.added), COUNTER_AT("timers-expired", timers.fired)
 #define COUNTERS ARRAY_LEN(((struct vthr_debug_counter[]){ COUNTER_ROWS }))
 
 __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {

@@ -95,6 +95,7 @@ static bool on_wake(struct poller_watch *w)
     uint64_t n;
 
     SYS3(SYS_read, p->wakefd, &n, sizeof n);
+    p->count.wakeups++;
     return true;
 }
 
@@ -104,6 +105,7 @@ static bool on_timer(struct poller_watch *w)
     uint64_t n;
 
     SYS3(SYS_read, p->tfd, &n, sizeof n);
+    p->count.timeouts++;
     p->armed_at = NO_DEADLINE;
     return true;
 }
@@ -143,12 +145,14 @@ void poller_watch_start_locked(struct poller *p, struct poller_watch *w, int fd,
     ev_io_set(io, fd, write ? EV_WRITE : EV_READ);
     ev.io_start(p->loop, io);
     p->changed = true;
+    p->count.changes++;
 }
 
 void poller_watch_stop_locked(struct poller *p, struct poller_watch *w)
 {
     ev.io_stop(p->loop, (struct ev_io *)&w->ev);
     p->changed = true;
+    p->count.changes++;
 }
 
 void poller_forget_locked(struct poller *p, int fd)
@@ -301,6 +305,7 @@ void poller_abandon(struct poller *p)
 static void look(struct poller *p)
 {
     p->changed = false;
+    p->count.looks++;
     ev.run(p->loop, EVRUN_NOWAIT);
     if (unlikely(p->renewed))
         learn_renewed(p);
@@ -325,6 +330,7 @@ static void arm_timer(struct poller *p, uint64_t deadline)
     if (deadline == 0)
         its.it_value.tv_nsec = 1; /* zero would disarm */
     SYS4(SYS_timerfd_settime, p->tfd, TFD_TIMER_ABSTIME, &its, NULL);
+    p->count.armings++;
     p->armed_at = deadline;
 }
 
@@ -341,6 +347,7 @@ static void sleep_and_look(struct poller *p, const uint32_t *still)
     }
     on.fd = p->epfd;
     if (on.fd >= 0 && load_relaxed(still)) {
+        p->count.sleeps++;
         store_relaxed(&p->in_wait, 1u);
         unlock(&p->lk);
         SYS5(SYS_ppoll, &on, 1, NULL, NULL, 8);

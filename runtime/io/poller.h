@@ -19,6 +19,16 @@ struct poller_watch {
     bool refused; /* set before fn runs: epoll does not take the descriptor, the watch has ended */
 };
 
+/* System calls, by what they are for; written with the lock held. */
+struct poller_counters {
+    uint64_t looks;    /* epoll_wait */
+    uint64_t sleeps;   /* ppoll */
+    uint64_t armings;  /* timerfd_settime */
+    uint64_t wakeups;  /* read of the eventfd; as many writes */
+    uint64_t timeouts; /* read of the timerfd */
+    uint64_t changes;  /* epoll_ctl at the most: watchers started and stopped, which libev may merge */
+};
+
 struct poller {
     struct vthr_lock lk;
     void *loop;        /* struct ev_loop; protected by lk */
@@ -30,6 +40,7 @@ struct poller {
     uint64_t armed_at; /* what tfd is set to; protected by lk */
     bool changed;      /* watchers that libev has not told epoll yet; protected by lk */
     uint32_t fired;    /* callbacks run; protected by lk */
+    struct poller_counters count;
     uint32_t in_wait;  /* the owner sleeps: changes need a kick to be seen */
 };
 

@@ -26,6 +26,7 @@ enum handoff_cause { HANDOFF_BLOCKED, HANDOFF_ANNOUNCED, HANDOFF_COMPUTING, HAND
 
 struct counters {
     uint64_t switches, parks, steals, spawns, polls, wakes, handoffs[HANDOFF_CAUSES];
+    uint64_t parks_for[WAIT_KINDS]; /* they sum up to parks */
 };
 
 struct proc {

@@ -94,6 +94,8 @@ int timer_add(struct timers *ts, struct timer *t, struct waiter *w, uint64_t tic
     t->ticket = ticket;
     t->home = ts;
     sift_up(ts, ts->n++, t);
+    ts->added++;
+    ts->most = ts->n > ts->most ? ts->n : ts->most;
     first = t->pos == 1;
     note_next(ts);
     unlock(&ts->lk);
@@ -128,6 +130,7 @@ unsigned timers_run(struct timers *ts, uint64_t now)
         waiter_wake_batch(t->w, t->ticket, W_TIMEOUT);
         n++;
     }
+    ts->fired += n;
     unlock(&ts->lk);
     return n;
 }

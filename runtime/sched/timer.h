@@ -20,6 +20,8 @@ struct timers {
     uint32_t n, cap;
     struct timer **heap; /* protected by lk */
     uint64_t next;       /* earliest deadline; written under lk, read anywhere */
+    uint64_t added, fired; /* counters, under lk */
+    uint32_t most;         /* there were at one time */
 };
 
 VTHR_BEGIN_DECLS

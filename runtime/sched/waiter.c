@@ -93,8 +93,10 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline)
     cur = load_acquire(&w->word);
     if ((cur & W_MASK) == W_PARKING) {
         w->since = proc_coarse_now(v->proc);
-        if (v->proc)
+        if (v->proc) {
             v->proc->count.parks++;
+            v->proc->count.parks_for[w->what.kind]++;
+        }
         switch_away(v, HOW_PARK);
         cur = load_acquire(&w->word);
     }
