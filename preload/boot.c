@@ -6,6 +6,9 @@
 /* Lets the kernel start libvthr.so itself. */
 __attribute__((section(".interp"), used)) static const char interp[] = "/lib64/ld-linux-x86-64.so.2";
 
+/* What crtbeginS.o would define: it identifies the library to atexit and pthread_atfork. */
+VTHR_HIDDEN void *__dso_handle = &__dso_handle;
+
 __attribute__((constructor(101))) static void boot(void)
 {
     vthr_boot();

@@ -18,6 +18,13 @@ __attribute__((used, visibility("hidden"))) long vthr_vfork_returned(long pid)
     return posix(pid);
 }
 
+/* Our handlers are registered late, to save every process that makes no thread the trouble, and yet before any other. */
+HOOK int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso)
+{
+    fork_handlers_begin();
+    return REAL(__register_atfork)(prepare, parent, child, dso);
+}
+
 /* exec keeps the signal mask: the new program must get the vthread's own, not its carrier's. */
 #define EXEC(call)                    \
     ({                                \

@@ -1,6 +1,6 @@
 /* __sigsetjmp by a tail call: it must return to its caller twice, so no frame of ours may be in between.  Before it runs, the
  * vthread's virtual mask is stored in the buffer (jump.c). */
-        .text
+        .section .text.startup.early,"ax",@progbits
         .globl  __sigsetjmp
         .type   __sigsetjmp, @function
         .p2align 4

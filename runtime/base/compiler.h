@@ -7,12 +7,20 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define VTHR_EXPORT __attribute__((visibility("default")))
+#define VTHR_HIDDEN __attribute__((visibility("hidden")))
 #define VTHR_NOINLINE __attribute__((noinline))
 #define VTHR_NORETURN __attribute__((noreturn))
 #define VTHR_ALIGNED(n) __attribute__((aligned(n)))
 #define VTHR_CACHELINE 64
 /* A word or two of TLS: reached as %fs:offset, never through __tls_get_addr. */
 #define VTHR_TLS __thread __attribute__((tls_model("initial-exec")))
+
+/* What runs when a program starts and in processes that make no thread: together, near the beginning of the file. */
+#define VTHR_EARLY __attribute__((section(".text.startup.early")))
+#define VTHR_EARLY_CONST __attribute__((section(".early_rodata")))
+/* Zero or not, it lies with what the dynamic linker writes to anyway. */
+#define VTHR_EARLY_DATA __attribute__((section(".data.early")))
+#define VTHR_EARLY_BSS __attribute__((section(".bss.early")))
 
 #define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -18,11 +18,6 @@
 #define PREFIX_LEN (sizeof PREFIX - 1)
 
 #define MAX_CARRIERS 256
-#define DEFAULT_CACHE 1024
-#define DEFAULT_SPARES 8
-
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
 #define FIELD(f) offsetof(struct vthr_config, f)
 
 const struct vthr_setting vthr_settings[] = {
@@ -34,9 +29,9 @@ const struct vthr_setting vthr_settings[] = {
      "OS threads that run virtual threads", FIELD(carriers)},
     {"VTHR_STATS", VTHR_SETTING_BOOL, 0, 1, "off",
      "print a summary of counters on standard error at exit", FIELD(stats)},
-    {"VTHR_CACHE", VTHR_SETTING_UINT, 0, 1000000, TEXT(DEFAULT_CACHE),
+    {"VTHR_CACHE", VTHR_SETTING_UINT, 0, 1000000, "1024",
      "stacks of finished threads that are kept warm", FIELD(cache)},
-    {"VTHR_SPARES", VTHR_SETTING_UINT, 0, 1024, TEXT(DEFAULT_SPARES),
+    {"VTHR_SPARES", VTHR_SETTING_UINT, 0, 1024, "8",
      "idle spare OS threads that are kept", FIELD(spares)},
     {"VTHR_FAST_SWITCH", VTHR_SETTING_BOOL, 0, 1, "on",
      "where the kernel lacks FSGSBASE but the CPU has it: use it, and mend by SIGSEGV", FIELD(fast_switch)},
@@ -282,7 +277,7 @@ int vthr_config_set(const char *name, size_t namelen, const char *value, struct 
     return 0;
 }
 
-static unsigned count_cpus(void)
+unsigned vthr_config_cpus(void)
 {
     /* Room for 8192 CPUs, the kernel's own limit: a smaller mask is refused. */
     unsigned long mask[8192 / (8 * sizeof(unsigned long))] = {0};
@@ -299,7 +294,7 @@ static unsigned count_cpus(void)
 int vthr_config_parse(char *const *envp, struct vthr_config *out, char *err, size_t errlen)
 {
     int result = 0;
-    *out = (struct vthr_config){.fast_switch = true, .cache = DEFAULT_CACHE, .spares = DEFAULT_SPARES};
+    *out = (struct vthr_config)VTHR_CONFIG_DEFAULTS;
     if (errlen > 0)
         *err = '\0';
     for (; *envp; envp++) {
@@ -313,6 +308,6 @@ int vthr_config_parse(char *const *envp, struct vthr_config *out, char *err, siz
             result = r;
     }
     if (out->carriers == 0)
-        out->carriers = count_cpus();
+        out->carriers = vthr_config_cpus();
     return out->disable ? 0 : result;
 }

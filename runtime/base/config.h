@@ -54,6 +54,11 @@ extern const size_t vthr_settings_count;
  * command for its own errors. */
 #define VTHR_EXIT_REFUSED 125
 
+#define VTHR_CONFIG_DEFAULTS { .fast_switch = true, .cache = 1024, .spares = 8 }
+
+/* CPUs of the calling thread's affinity mask, within what VTHR_CARRIERS allows. */
+unsigned vthr_config_cpus(void);
+
 /* Fills out from the defaults and the VTHR_* variables of envp. Returns 0, or
  * -EINVAL with a one-line message without newline in err, for the first bad
  * setting. Every good setting takes effect even then, so that strict can be

@@ -1,3 +1,3 @@
 #include "runtime/base/options.h"
 
-struct vthr_config vthr_config;
+struct vthr_config vthr_config = VTHR_CONFIG_DEFAULTS;

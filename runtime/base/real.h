@@ -1,7 +1,7 @@
 /* The real libc calls behind the names that preload/ replaces.
  *
- * REAL(read)(fd, buf, n) calls the next definition of read after this library.  Each name is looked up at its first
- * use (a process that makes no thread pays for no other), and all at once at activation; how: symbol.c. */
+ * REAL(read)(fd, buf, n) calls the next definition of read after this library.  Names are looked up at their first
+ * use, the common ones together (a process that makes no thread pays for no other), and all at activation; how: symbol.c. */
 #pragma once
 #include "runtime/base/atomic.h"
 #include "runtime/base/compiler.h"
@@ -52,7 +52,13 @@
 #include <unistd.h>
 #include <utmp.h>
 
-#define VTHR_REAL_LIST(X)                                                                                              \
+/* What programs without threads call most, and shells between fork and exec: the first use of one looks all of them up. */
+#define VTHR_REAL_COMMON(X)                                                                                            \
+    X(fclose) X(close) X(open) X(read) X(fcntl) X(write) X(closedir) X(fopen) X(signal) X(waitpid) X(sigaction)        \
+    X(pipe) X(sigprocmask) X(dup2) X(raise) X(ioctl) X(execve) X(execv) X(execvp) X(kill) X(openat) X(dup) X(dup3)     \
+    X(fcntl64) X(open64) X(openat64) X(fopen64) X(freopen) X(select) X(poll) X(pipe2) X(getrandom) X(wait4) X(wait)    \
+    X(__sigsetjmp) X(siglongjmp) X(__longjmp_chk) X(sigsuspend) X(posix_spawn) X(sigaltstack)
+#define VTHR_REAL_OTHERS(X)                                                                                            \
     X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_getattr_np) X(pthread_setname_np)                    \
     X(pthread_getname_np) X(pthread_tryjoin_np) X(pthread_timedjoin_np) X(pthread_clockjoin_np)                        \
     X(pthread_key_create) X(pthread_key_delete) X(pthread_cancel) X(pthread_kill) X(pthread_sigqueue)                  \
@@ -66,32 +72,32 @@
     X(pthread_rwlock_clockwrlock) X(pthread_rwlock_unlock)                                                             \
     X(pthread_barrier_wait) X(pthread_barrier_destroy) X(pthread_spin_trylock)                                         \
     X(sem_wait) X(sem_trywait) X(sem_timedwait) X(sem_clockwait) X(sem_post)                                           \
-    X(read) X(write) X(readv) X(writev) X(pread) X(pwrite) X(pread64) X(pwrite64) X(preadv) X(pwritev)                 \
+    X(readv) X(writev) X(pread) X(pwrite) X(pread64) X(pwrite64) X(preadv) X(pwritev)                                  \
     X(preadv64) X(pwritev64) X(recv) X(recvfrom) X(recvmsg) X(send) X(sendto) X(sendmsg)                               \
-    X(accept) X(accept4) X(connect) X(close) X(dup) X(dup2) X(dup3) X(close_range) X(closefrom) X(fclose) X(fopen) X(fopen64) X(freopen) X(freopen64)             \
-    X(shutdown) X(socket) X(socketpair) X(setsockopt) X(fcntl) X(fcntl64) X(ioctl)                                                 \
-    X(poll) X(ppoll) X(select) X(pselect) X(epoll_wait) X(epoll_pwait)                                                 \
+    X(accept) X(accept4) X(connect) X(close_range) X(closefrom) X(freopen64)                                           \
+    X(shutdown) X(socket) X(socketpair) X(setsockopt)                                                                  \
+    X(ppoll) X(pselect) X(epoll_wait) X(epoll_pwait)                                                                   \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(sched_yield) X(gettid) X(syscall)                             \
-    X(fork) X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(posix_spawn) X(posix_spawnp) X(system) X(popen)       \
+    X(fork) X(execvpe) X(fexecve) X(posix_spawnp) X(system) X(popen)                                                   \
     X(pclose)                                                                                                          \
-    X(__sigsetjmp) X(siglongjmp) X(__longjmp_chk) X(sigaction) X(signal) X(sigprocmask) X(sigpending) X(sigsuspend) X(pause) X(raise) X(kill) X(sigaltstack)         \
+    X(sigpending) X(pause)                                                                                             \
     X(sigwait) X(sigwaitinfo) X(sigtimedwait) X(sigqueue) X(killpg) X(tgkill)                                          \
-    X(waitpid) X(wait) X(wait3) X(wait4) X(waitid) X(flock) X(lockf) X(lockf64) X(fsync) X(fdatasync)                  \
+    X(wait3) X(waitid) X(flock) X(lockf) X(lockf64) X(fsync) X(fdatasync)                                              \
     X(getaddrinfo) X(getnameinfo) X(gethostbyname) X(gethostbyaddr) X(gethostbyname_r) X(gethostbyaddr_r)              \
     X(gethostbyname2) X(gethostbyname2_r)                                                                              \
     X(dlopen) X(dlmopen) X(dlclose)                                                                                    \
     X(setuid) X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid) X(setresuid) X(setresgid) X(setgroups)           \
-    X(open) X(open64) X(openat) X(openat64) X(creat) X(creat64) X(execveat) X(ptrace)                                  \
+    X(creat) X(creat64) X(execveat) X(ptrace)                                                                          \
     X(preadv2) X(pwritev2) X(recvmmsg) X(sendmmsg) X(sendfile) X(splice) X(tee) X(vmsplice) X(copy_file_range)         \
     X(epoll_pwait2) X(eventfd_read) X(eventfd_write)                                                                   \
     X(sync) X(syncfs) X(msync) X(sync_file_range) X(fallocate) X(posix_fallocate) X(readahead)                         \
     X(msgrcv) X(msgsnd) X(semop) X(semtimedop) X(mq_open) X(mq_close)                                                  \
     X(mq_receive) X(mq_timedreceive) X(mq_send) X(mq_timedsend)                                                        \
-    X(getrandom) X(getentropy) X(tcdrain) X(tcsendbreak) X(tcsetattr)                                                  \
+    X(getentropy) X(tcdrain) X(tcsendbreak) X(tcsetattr)                                                               \
     X(aio_suspend) X(aio_suspend64) X(lio_listio) X(lio_listio64) X(getaddrinfo_a) X(gai_suspend)                      \
     X(syslog) X(vsyslog) X(__syslog_chk) X(__vsyslog_chk)                                                              \
-    X(closedir) X(login_tty)                                                                                           \
-    X(pipe) X(pipe2) X(eventfd) X(timerfd_create) X(signalfd) X(epoll_create) X(epoll_create1) X(inotify_init)         \
+    X(login_tty)                                                                                                       \
+    X(eventfd) X(timerfd_create) X(signalfd) X(epoll_create) X(epoll_create1) X(inotify_init)                          \
     X(inotify_init1) X(memfd_create) X(fanotify_init) X(pidfd_open) X(pidfd_getfd) X(open_by_handle_at)                \
     X(getpwnam) X(getpwuid) X(getpwent) X(getpwnam_r) X(getpwuid_r) X(getpwent_r)                                      \
     X(getgrnam) X(getgrgid) X(getgrent) X(getgrnam_r) X(getgrgid_r) X(getgrent_r) X(getgrouplist) X(initgroups)        \
@@ -101,12 +107,16 @@
     X(getnetbyname) X(getnetbyaddr) X(getnetent) X(getnetbyname_r) X(getnetbyaddr_r) X(getnetent_r)                    \
     X(gethostent) X(gethostent_r)                                                                                      \
     X(res_query) X(res_search) X(res_querydomain) X(res_send)                                                          \
-    X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                          \
+    X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                                      \
     X(sched_getaffinity) X(sched_setaffinity) X(sched_getscheduler) X(sched_setscheduler) X(sched_getparam)            \
     X(sched_setparam) X(sched_rr_get_interval) X(getpriority) X(setpriority)                                           \
-    X(timer_create) X(mq_notify) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
+    X(timer_create) X(mq_notify) X(__register_atfork) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
+#define VTHR_REAL_LIST(X) VTHR_REAL_COMMON(X) VTHR_REAL_OTHERS(X)
 
 VTHR_BEGIN_DECLS
+/* What pthread_atfork, which is linked into each program and library, calls. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso);
+extern VTHR_HIDDEN void *__dso_handle;
 /* setjmp.h names it by a redirection only. */
 extern void __longjmp_chk(sigjmp_buf, int) __attribute__((noreturn));
 /* Fortified names are in the headers of fortified programs only. */
@@ -121,7 +131,10 @@ extern struct vthr_real vthr_real;
 
 enum vthr_real_index {
 #define X(name) REAL_##name,
-    VTHR_REAL_LIST(X)
+    VTHR_REAL_COMMON(X)
+    REAL_COMMON_COUNT,
+    REAL_LAST_COMMON = REAL_COMMON_COUNT - 1,
+    VTHR_REAL_OTHERS(X)
 #undef X
     REAL_COUNT
 };

@@ -14,6 +14,8 @@
 #define HIDDEN_VERSION 0x8000
 #define GNU_UNIQUE 10 /* STB_GNU_UNIQUE */
 
+extern const ElfW(Ehdr) __ehdr_start VTHR_HIDDEN;
+
 struct object {
     uintptr_t base;
     const char *tls;
@@ -29,10 +31,11 @@ struct search {
     void **slots;
     unsigned n;
     bool after_us;
+    bool by_segments; /* how this library is recognised */
     bool resolver; /* what a search for one name found is to be called for the answer */
 };
 
-static uint32_t gnu_hash(const char *s)
+static VTHR_EARLY uint32_t gnu_hash(const char *s)
 {
     uint32_t h = 5381;
 
@@ -41,7 +44,7 @@ static uint32_t gnu_hash(const char *s)
     return h;
 }
 
-static bool contains(const struct dl_phdr_info *info, const void *p)
+static VTHR_EARLY bool contains(const struct dl_phdr_info *info, const void *p)
 {
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
@@ -53,12 +56,12 @@ static bool contains(const struct dl_phdr_info *info, const void *p)
 }
 
 /* ld.so has made the addresses in the dynamic section absolute, but for the vdso's. */
-static const void *at(const struct dl_phdr_info *info, ElfW(Addr) p)
+static VTHR_EARLY const void *at(const struct dl_phdr_info *info, ElfW(Addr) p)
 {
     return (const void *)(p < info->dlpi_addr ? p + info->dlpi_addr : p);
 }
 
-static bool read_object(const struct dl_phdr_info *info, struct object *o)
+static VTHR_EARLY bool read_object(const struct dl_phdr_info *info, struct object *o)
 {
     const ElfW(Dyn) *d = NULL;
 
@@ -80,7 +83,7 @@ static bool read_object(const struct dl_phdr_info *info, struct object *o)
     return o->sym && o->str && o->hash;
 }
 
-static bool matches(const struct object *o, uint32_t i, const char *name)
+static VTHR_EARLY bool matches(const struct object *o, uint32_t i, const char *name)
 {
     const ElfW(Sym) *s = &o->sym[i];
     unsigned bind = ELF64_ST_BIND(s->st_info);
@@ -90,7 +93,7 @@ static bool matches(const struct object *o, uint32_t i, const char *name)
 }
 
 /* Index into the symbol table, 0 for none. */
-static uint32_t find(const struct object *o, const char *name)
+static VTHR_EARLY uint32_t find(const struct object *o, const char *name)
 {
     uint32_t h = gnu_hash(name);
     uint32_t n_buckets = o->hash[0], first = o->hash[1], n_bloom = o->hash[2], shift = o->hash[3];
@@ -113,7 +116,7 @@ static uint32_t find(const struct object *o, const char *name)
     return 0;
 }
 
-static void *value(const struct object *o, uint32_t i)
+static VTHR_EARLY void *value(const struct object *o, uint32_t i)
 {
     const ElfW(Sym) *s = &o->sym[i];
 
@@ -122,7 +125,13 @@ static void *value(const struct object *o, uint32_t i)
     return (void *)(o->base + s->st_value);
 }
 
-static int look(struct dl_phdr_info *info, size_t size, void *arg)
+/* Where the linker puts them: behind the header, which it names. */
+static VTHR_EARLY const ElfW(Phdr) *our_headers(void)
+{
+    return (const ElfW(Phdr) *)(&__ehdr_start + 1);
+}
+
+static VTHR_EARLY int look(struct dl_phdr_info *info, size_t size, void *arg)
 {
     struct search *s = arg;
     struct object o;
@@ -130,7 +139,7 @@ static int look(struct dl_phdr_info *info, size_t size, void *arg)
 
     (void)size;
     if (!s->after_us) {
-        s->after_us = contains(info, (const void *)(uintptr_t)&symbol_next);
+        s->after_us = s->by_segments ? contains(info, &__ehdr_start) : info->dlpi_phdr == our_headers();
         return 0;
     }
     if (!read_object(info, &o))
@@ -154,19 +163,29 @@ static int look(struct dl_phdr_info *info, size_t size, void *arg)
     return !left;
 }
 
-void symbols_next(const char *names, const uint16_t *off, void **slots, unsigned n)
+/* What is before this library is not looked at: that would bring in a page of each. */
+static VTHR_EARLY void search(struct search *s)
+{
+    dl_iterate_phdr(look, s);
+    if (s->after_us)
+        return;
+    s->by_segments = true; /* a tool has moved our program headers */
+    dl_iterate_phdr(look, s);
+}
+
+VTHR_EARLY void symbols_next(const char *names, const uint16_t *off, void **slots, unsigned n)
 {
     struct search s = { .names = names, .off = off, .slots = slots, .n = n };
 
-    dl_iterate_phdr(look, &s);
+    search(&s);
 }
 
-void *symbol_next(const char *name)
+VTHR_EARLY void *symbol_next(const char *name)
 {
-    static const uint16_t zero;
+    const uint16_t zero = 0;
     void *found = NULL;
     struct search s = { .names = name, .off = &zero, .slots = &found, .n = 1 };
 
-    dl_iterate_phdr(look, &s);
+    search(&s);
     return found && s.resolver ? ((void *(*)(void))found)() : found;
 }

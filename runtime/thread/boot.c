@@ -7,6 +7,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
+#include "runtime/base/unwind.h"
 #include "runtime/diag/overflow.h"
 #include "runtime/diag/stats.h"
 #include "runtime/io/stdio.h"
@@ -21,17 +22,23 @@
 #include <string.h>
 
 static struct vthr_lock boot_lk = VTHR_LOCK_INIT(RANK_BOOT);
-static bool booted;
+static bool booted VTHR_EARLY_DATA;
 static bool native; /* a step failed, or VTHR_DISABLE */
 static bool native_for_good;
 
-void vthr_boot(void)
+/* Compared in place: strncmp and a string lie elsewhere. */
+static VTHR_EARLY bool any_setting(void)
+{
+    for (char **e = environ; *e; e++)
+        if ((*e)[0] == 'V' && (*e)[1] == 'T' && (*e)[2] == 'H' && (*e)[3] == 'R' && (*e)[4] == '_')
+            return true;
+    return false;
+}
+
+static VTHR_NOINLINE void read_settings(void)
 {
     char err[256];
 
-    if (booted)
-        return;
-    booted = true;
     if (vthr_config_parse(environ, &vthr_config, err, sizeof err)) {
         vthr_say(err, vthr_config.strict ? "" : ": running natively", NULL);
         if (vthr_config.strict)
@@ -39,6 +46,21 @@ void vthr_boot(void)
         native_for_good = true;
     }
     native = native_for_good || vthr_config.disable;
+}
+
+/* Every process pays for this, most of them for nothing: it touches no memory but that of the settings. */
+VTHR_EARLY void vthr_boot(void)
+{
+    if (booted)
+        return;
+    booted = true;
+    if (any_setting())
+        read_settings();
+}
+
+void fork_handlers_begin(void)
+{
+    vthr_boot(); /* another preload's constructor may be its caller */
     if (!native)
         fork_install();
 }
@@ -65,10 +87,16 @@ static int activate(const char **why)
     int r;
 
     vthr_real_resolve_all();
+    fork_install();
+    *why = "libgcc_s.so.1 cannot be loaded";
+    if (!unwind_load())
+        return -ENOENT;
     if ((r = arch_init(why)) || (r = image_init(why)))
         return r;
     if (vthr_config.fast_switch && arch_trap_init() && !arch_unblock_fault((void *)REAL(pthread_create)))
         arch_trap_off(); /* the slow way is the safe one */
+    if (vthr_config.carriers == 0)
+        vthr_config.carriers = vthr_config_cpus();
     if ((r = sched_init(vthr_config.carriers, why)))
         return r;
     adopt_main();

@@ -1,8 +1,8 @@
 /* fork and friends.
  *
  * Protocol.  Nothing is locked before a fork: in the child only the forking thread exists, and what another thread was in the middle of is
- * thrown away there, not repaired.  A child handler that libc runs before the program's own (registered by our
- * constructor) turns the runtime into one that was never activated: every lock is made anew, free lists, the parking
+ * thrown away there, not repaired.  A child handler that libc runs before the program's own (registered before
+ * any other) turns the runtime into one that was never activated: every lock is made anew, free lists, the parking
  * lot, timers and run queues are forgotten (their memory is lost to the child), the pollers' descriptors are closed,
  * signals go back to the kernel.  The forking vthread is now an ordinary thread; its stack and image stay in use for
  * ever.  The next pthread_create activates the runtime anew with this thread as the main vthread.
@@ -66,12 +66,16 @@ static void at_child(void)
     store_release(&vthr_active, 0);
 }
 
+/* At activation, or right before the program registers its first handlers: ours come first in the child either way. */
 void fork_install(void)
 {
-    pthread_atfork(at_prepare, at_parent, at_child);
+    static bool installed;
+
+    if (!xchg_relaxed(&installed, true))
+        REAL(__register_atfork)(at_prepare, at_parent, at_child, &__dso_handle);
 }
 
-uint64_t spawn_begin(void)
+VTHR_EARLY uint64_t spawn_begin(void)
 {
     struct vthread *v = vthr_self;
 
@@ -81,7 +85,7 @@ uint64_t spawn_begin(void)
     carrier_pin(); /* the mask may have SIGSEGV in it */
     return ksig_set_mask(v->sigmask);
 }
-void spawn_end(uint64_t mask)
+VTHR_EARLY void spawn_end(uint64_t mask)
 {
     if (!vthr_self || vthr_self->hooks_off)
         return;

@@ -30,8 +30,10 @@ void thread_unref(struct vthread *v);
 void tsd_note_key(pthread_key_t key, void (*dtor)(void *));
 void tsd_run_dtors(void);
 
-/* fork(2) from any thread: the child's runtime is as if never activated.  Called once, by the constructor. */
+/* fork(2) from any thread: the child's runtime is as if never activated.  To be called before any other handler is registered. */
 void fork_install(void);
+/* The program is about to register one. */
+void fork_handlers_begin(void);
 /* Runs around calls that make a process or replace this one: the kernel's signal mask becomes the vthread's own. */
 uint64_t spawn_begin(void);
 void spawn_end(uint64_t kernel_mask);

@@ -1,0 +1,2 @@
+/* A preload library that does nothing: what the least of them costs. */
+int tool_empty;
