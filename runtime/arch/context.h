@@ -43,6 +43,8 @@ struct arch_thread {
 bool arch_trap_init(void);
 /* Makes libc's pthread_create leave SIGSEGV unblocked (x86_64/sigall.c).  False: it was not recognised. */
 bool arch_unblock_fault(void *pthread_create);
+/* Makes a function of libc's that consists of the futex call `op` jump to another one.  False: it was not recognised. */
+bool arch_redirect_futex(void *function, int op, void *to);
 void arch_trap_chain(void (*next)(int, siginfo_t *, void *));
 void arch_fault_entry(int sig, siginfo_t *info, void *ucontext) __attribute__((visibility("hidden")));
 bool arch_tp_traps(void);

@@ -11,8 +11,7 @@
  * (getaddrinfo reads /etc/hosts through a stream).
  *
  * The stream's lock stays libc's.  A vthread that parks here holds it, as a thread that blocks does; its owner is the vthread's
- * own TCB, so it can migrate meanwhile.  Whoever wants the same lock waits in the kernel, inside libc, and the monitor hands its
- * processor off; the unlock in libc wakes it there. */
+ * own TCB, so it can migrate meanwhile.  Whoever wants the same lock parks too: see sched/liblock.h. */
 #include "runtime/io/stdio.h"
 #include "runtime/base/real.h"
 #include "runtime/io/blocking.h"
@@ -20,6 +19,7 @@
 #include "runtime/io/hidden.h"
 #include "runtime/io/io.h"
 #include "runtime/io/linger.h"
+#include "runtime/sched/liblock.h"
 #include "runtime/sched/sched.h"
 #include <errno.h>
 #include <link.h>
@@ -77,6 +77,29 @@ static void cancel_unhold(int was)
         pthread_setcancelstate(was, NULL);
 }
 
+/* The stream's lock is held here, and others may park for it.  Cancellation leaves by unwinding. */
+static void unhold(const void **lock)
+{
+    if (*lock)
+        liblock_unhold(*lock);
+}
+static long read_holding(struct vthread *v, FILE *f, void *buf, size_t n)
+{
+    __attribute__((cleanup(unhold))) const void *lock = f->_lock;
+
+    if (lock)
+        liblock_hold(lock);
+    return io_read(v, f->_fileno, buf, n);
+}
+static long write_holding(struct vthread *v, FILE *f, const void *buf, size_t n)
+{
+    __attribute__((cleanup(unhold))) const void *lock = f->_lock;
+
+    if (lock)
+        liblock_hold(lock);
+    return io_write(v, f->_fileno, buf, n);
+}
+
 static ssize_t file_read(FILE *f, void *buf, ssize_t n)
 {
     struct vthread *v = parkable();
@@ -86,7 +109,7 @@ static ssize_t file_read(FILE *f, void *buf, ssize_t n)
     if (!v)
         return libc.read(f, buf, n);
     hold = cancel_hold(f);
-    r = io_read(v, f->_fileno, buf, (size_t)n);
+    r = read_holding(v, f, buf, (size_t)n);
     cancel_unhold(hold);
     if (r < 0) {
         errno = (int)-r;
@@ -106,7 +129,7 @@ static ssize_t file_write(FILE *f, const void *buf, ssize_t n)
         return libc.write(f, buf, n);
     hold = cancel_hold(f);
     while (done < n) {
-        long r = io_write(v, f->_fileno, (const char *)buf + done, (size_t)(n - done));
+        long r = write_holding(v, f, (const char *)buf + done, (size_t)(n - done));
 
         if (r < 0) {
             errno = (int)-r;

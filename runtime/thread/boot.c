@@ -12,6 +12,7 @@
 #include "runtime/diag/stats.h"
 #include "runtime/io/stdio.h"
 #include "runtime/mem/image.h"
+#include "runtime/sched/liblock.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
 #include "runtime/thread/exit.h"
@@ -120,6 +121,7 @@ static int activate(const char **why)
     overflow_install();
     stats_at_exit();
     stdio_install();
+    liblock_install();
     store_release(&vthr_active, 1);
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "runtime/io/loop.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/liblock.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
@@ -53,6 +54,7 @@ static void at_child(void)
     shell_reset_child();
     image_reset_child();
     lot_reset_child();
+    liblock_reset_child();
     fdtab_reset_child();
     loop_reset_child();
     sched_reset_child();

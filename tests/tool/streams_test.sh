@@ -10,7 +10,7 @@ expect() { # WHAT WANT VAR=VALUE...
     got=$(timeout -k 1 40 env "$@" LD_PRELOAD="$lib" "$program" 2>/dev/null)
     [[ $? == 0 && $got == "$want" ]] || { echo "FAILED: $what: $got"; failed=1; }
 }
-expect "one carrier" "few kernel threads, good: 220" VTHR_CARRIERS=1
-expect "two carriers" "few kernel threads, good: 220" VTHR_CARRIERS=2
-expect "disabled" "as many kernel threads, good: 220" VTHR_DISABLE=1
+expect "one carrier" "few kernel threads, good: 300" VTHR_CARRIERS=1
+expect "two carriers" "few kernel threads, good: 300" VTHR_CARRIERS=2
+expect "disabled" "as many kernel threads, good: 300" VTHR_DISABLE=1
 exit $failed
