@@ -89,7 +89,7 @@ want_packages() {
 	done
 }
 
-build_packages=(gcc:gcc libc6-dev make:make cmake:cmake libev-dev)
+build_packages=(gcc:gcc libc6-dev make:make cmake:cmake libev-dev libunwind-dev)
 # shellcheck disable=SC2034 # used by the scripts that source this
 test_build_packages=("${build_packages[@]}" g++:g++ libgtest-dev)
 

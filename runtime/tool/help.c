@@ -27,7 +27,9 @@ void vthr_tool_help(FILE *to)
 {
     fputs("Usage: vthr [options] [--] CMD [ARG...]\n"
           "       vthr --check CMD\n"
-          "Run CMD with its threads turned into virtual threads.\n"
+          "       vthr ps|stacks|stat [filters] PID\n"
+          "Run CMD with its threads turned into virtual threads, or look at those of\n"
+          "process PID.\n"
           "\n"
           "Options:\n"
           "  -c, --carriers N      run virtual threads on N OS threads\n"
@@ -38,12 +40,26 @@ void vthr_tool_help(FILE *to)
           "  -h, --help            print this\n"
           "  -V, --version         print the version\n"
           "\n"
+          "Looking at a process that runs with virtual threads:\n"
+          "  vthr ps PID           what each one does, what it waits for and since when\n"
+          "  vthr stacks PID       their stacks, each different one once; deadlocks\n"
+          "  vthr stat PID         counters\n"
+          "      --name REGEX      only those of that name\n"
+          "      --state STATE,... parked, ready, running, blocked\n"
+          "      --wait REGEX      only those that wait for that, as ps shows it\n"
+          "      --older SECONDS   only those that have waited for so long\n"
+          "      --json            for programs\n"
+          "      --stop            stop the process meanwhile, for a view of one moment\n"
+          "(vthr -- ps runs the command of that name.)\n"
+          "\n"
           "Settings (environment variables, which options override):\n",
           to);
     for (size_t i = 0; i < vthr_settings_count; i++)
         print_setting(to, &vthr_settings[i]);
     fputs("\n"
           "Exit status: that of CMD; 125 if vthr fails, 126 if CMD cannot be run,\n"
-          "127 if it is not found. --check: 0 or 1.\n",
+          "127 if it is not found. --check: 0 or 1. Looking at a process: 0; 1 if there\n"
+          "is none, 2 if that is not permitted, 3 if it has no virtual threads, 4 if its\n"
+          "libvthr.so is of an unknown format, 125 if vthr fails.\n",
           to);
 }

@@ -1,4 +1,4 @@
-/* vthr [options] [--] CMD [ARG...]
+/* vthr [options] [--] CMD [ARG...], and vthr ps|stacks|stat, which view.c does.
  *
  * 1. Options become VTHR_* variables of the environment, after the check that
  *    the library itself makes: a bad one ends vthr with status 125. Variables
@@ -7,6 +7,7 @@
  *    it runs natively, with LD_PRELOAD as it was, or not at all if VTHR_STRICT.
  * 3. LD_PRELOAD is extended and CMD executed, in this process. */
 #include "runtime/tool/tool.h"
+#include "runtime/tool/view.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -146,6 +147,8 @@ int main(int argc, char **argv)
     bool check_only = false;
     int letter;
     opterr = 0;
+    if (argc > 1 && view_is_command(argv[1]))
+        return view_main(argc - 1, argv + 1);
     while ((letter = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         int status = option(letter, argv, &check_only);
         if (status != 0)

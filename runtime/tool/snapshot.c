@@ -1,0 +1,547 @@
+/* See snapshot.h.
+ *
+ * A thousand vthreads at a time: their descriptors, what matters of their stacks, and once more the words of their waiters, with a
+ * few system calls.  Where the word has not changed and says "parked", all of it belongs together; else they are looked at
+ * again, a few times.  One that never rests is running. */
+#include "runtime/tool/snapshot.h"
+#include "runtime/tool/tool.h"
+#include "runtime/tool/unwind.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CHUNK 1024
+#define TRIES 5
+#define MAX_VTHREADS (1u << 24)
+#define STACK_FIRST 8192ul       /* of each stack at first */
+#define STACK_MORE (512ul << 10) /* of one that is deeper */
+#define FDS_SHOWN 4
+
+enum { LIFE_LIVE = 1, STATE_MASK = 7, STATE_PARKING = 1, STATE_PARKED = 2, HOW_PARK = 1 };
+
+const char *const vt_state_names[VT_STATES] = { "parked", "ready", "running", "blocked" };
+
+struct taking {
+    struct target *t;
+    const struct stopped *stopped;
+    bool stacks;
+    struct snapshot *out;
+    size_t cap;
+    /* One chunk. */
+    uint64_t addr[CHUNK], number[CHUNK], before[CHUNK], after[CHUNK];
+    bool ok[CHUNK], ok2[CHUNK];
+    char *data;  /* descriptors */
+    char *stack; /* STACK_FIRST each */
+    struct walk walk[CHUNK];
+    struct iovec local[CHUNK], remote[CHUNK];
+};
+
+/* --- Registers of one that does not run */
+
+static bool walk_from_memory(struct target *t, const char *data, struct walk *w, const char *stack, size_t have)
+{
+    const struct vthr_debug *d = &t->d;
+    uint64_t sp = field(data, d->vthread.ctx_sp);
+
+    memset(w, 0, sizeof *w);
+    if (have < d->frame_size)
+        return false;
+    for (unsigned i = 0; i < d->n_regs; i++)
+        if (d->regs[i].dwarf < ARCH_DWARF_REGS && d->regs[i].offset + 8u <= d->frame_size) {
+            memcpy(&w->regs[d->regs[i].dwarf], stack + d->regs[i].offset, 8);
+            w->known |= 1u << d->regs[i].dwarf;
+        }
+    w->regs[d->sp_dwarf % ARCH_DWARF_REGS] = sp + d->frame_size;
+    w->known |= 1u << d->sp_dwarf % ARCH_DWARF_REGS;
+    w->data = stack;
+    w->at = sp;
+    w->size = have;
+    return true;
+}
+
+static size_t stack_depth(struct target *t, const char *data, size_t limit)
+{
+    uint64_t sp = field(data, t->d.vthread.ctx_sp), lo = field(data, t->d.vthread.stack_lo),
+             size = field(data, t->d.vthread.stack_size);
+
+    if (!size || sp < lo || sp >= lo + size) /* the main thread's, or not there */
+        return limit;
+    return lo + size - sp < limit ? lo + size - sp : limit;
+}
+
+/* --- Where a vthread's registers are, if the process is stopped (docs/debug-interface.md, "Registers") */
+
+static bool on_stack(struct target *t, const char *data, uint64_t sp)
+{
+    uint64_t lo = field(data, t->d.vthread.stack_lo);
+
+    return sp > lo && sp <= lo + field(data, t->d.vthread.stack_size);
+}
+
+/* Whose stack a carrier's stack pointer is on: the address of a vthread, 0: the carrier's own. */
+static uint64_t occupant(struct target *t, uint64_t carrier, uint64_t sp)
+{
+    const struct vthr_debug *d = &t->d;
+    char *data = malloc(2 * (size_t)d->vthread_size + d->carrier_size);
+    char *c = data + 2 * (size_t)d->vthread_size;
+    uint64_t who[2] = { 0, 0 }, base, answer;
+    bool known[2] = { false, false };
+
+    if (!data)
+        return 0;
+    if (target_read(t, carrier, c, d->carrier_size) == 0) {
+        who[0] = field(c, d->carrier.cur);
+        who[1] = field(c, d->carrier.prev);
+    }
+    for (int i = 0; i < 2; i++) {
+        known[i] = who[i] && target_read(t, who[i], data + i * d->vthread_size, d->vthread_size) == 0;
+        if (known[i] && on_stack(t, data + i * d->vthread_size, sp)) {
+            answer = who[i];
+            goto out;
+        }
+    }
+    base = field(c, d->carrier.ctx_sp);
+    if (base && sp > base + d->frame_size - 65536 && sp <= base + d->frame_size + 256 &&
+        (who[1] || !who[0] || (known[0] && field(data, d->vthread.stack_size)))) {
+        answer = 0;
+    } else if (who[1] && known[0]) {
+        uint64_t saved = field(data, d->vthread.ctx_sp);
+
+        answer = (sp > saved ? sp - saved : saved - sp) > 4096 ? who[1] : who[0];
+    } else {
+        answer = who[0] ? who[0] : who[1];
+    }
+out:
+    free(data);
+    return answer;
+}
+
+/* --- One vthread */
+
+static bool push(struct taking *k, struct vt **v)
+{
+    struct snapshot *s = k->out;
+
+    if (s->n == k->cap) {
+        size_t cap = k->cap ? 2 * k->cap : 1024;
+        struct vt *more = realloc(s->all, cap * sizeof *more);
+
+        if (!more)
+            return false;
+        s->all = more;
+        k->cap = cap;
+    }
+    *v = &s->all[s->n++];
+    memset(*v, 0, sizeof **v);
+    return true;
+}
+
+/* Who has the lock, or is joined. */
+static void find_blocker(struct target *t, struct vt *v)
+{
+    const struct vthr_debug_wait *w;
+    uint32_t tid = 0, main_tid;
+
+    v->blocker = -1;
+    v->blocker_tid = 0;
+    if (!v->wait_kind)
+        return;
+    w = &t->d.waits[v->wait_kind];
+    if (w->object == VTHR_OBJ_VTHREAD)
+        tid = target_u32(t, v->wait_obj + t->d.vthread.tid.offset);
+    else if (w->owner_size == sizeof tid)
+        tid = target_u32(t, v->wait_obj + w->owner);
+    main_tid = target_u32(t, (uintptr_t)t->d.main + t->d.vthread.tid.offset);
+    v->blocker_tid = tid;
+    if (tid == main_tid && tid)
+        v->blocker = 0;
+    else if (tid > t->d.tid_base)
+        v->blocker = tid - t->d.tid_base;
+    else if (tid)
+        v->blocker = -2;
+}
+
+static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enum vt_state state)
+{
+    const struct vthr_debug *d = &k->t->d;
+
+    v->addr = k->addr[i];
+    v->number = (uint32_t)k->number[i];
+    v->tid = (uint32_t)field(data, d->vthread.tid);
+    memcpy(v->name, data + d->vthread.name.offset, d->vthread.name.size < sizeof v->name ? d->vthread.name.size : sizeof v->name);
+    v->name[sizeof v->name - 1] = 0;
+    v->start = field(data, d->vthread.start);
+    v->word = field(data, d->vthread.waiter_word);
+    v->state = state;
+    if (state == VT_IS_PARKED || state == VT_IS_BLOCKED) {
+        v->wait_kind = (uint32_t)field(data, d->vthread2.wait_kind);
+        if (v->wait_kind >= d->n_waits)
+            v->wait_kind = 0;
+        v->wait_obj = field(data, d->vthread.wait_obj);
+        v->wait_n = (uint32_t)field(data, d->vthread2.wait_n);
+        v->since = field(data, d->vthread2.wait_since);
+        if (field(data, d->vthread2.has_deadline))
+            v->deadline = field(data, d->vthread2.deadline);
+    }
+    if (state == VT_IS_RUNNING || state == VT_IS_BLOCKED)
+        v->carrier_tid = target_u32(k->t, field(data, d->vthread.carrier) + d->carrier.tid.offset);
+    find_blocker(k->t, v);
+}
+
+static void walk_deep(struct taking *k, struct vt *v, const char *data, bool must_match)
+{
+    size_t depth = stack_depth(k->t, data, STACK_MORE), have = depth;
+    uint64_t sp = field(data, k->t->d.vthread.ctx_sp), word;
+    char *stack = malloc(depth ? depth : 1);
+    struct walk w;
+
+    /* The main thread's ends somewhere. */
+    while (stack && have >= 4096 && target_read(k->t, sp, stack, have))
+        have /= 2;
+    if (stack && walk_from_memory(k->t, data, &w, stack, have)) {
+        word = target_word(k->t, v->addr + k->t->d.vthread.waiter_word.offset);
+        if (!must_match || word == v->word)
+            v->stack = unwind_walk(k->t, &w);
+    }
+    free(stack);
+}
+
+/* --- One that has a carrier */
+
+static void take_mounted(struct taking *k, struct vt *v, size_t i, const char *data)
+{
+    const struct vthr_debug *d = &k->t->d;
+    uint64_t carrier = field(data, d->vthread.carrier);
+    uint32_t tid = target_u32(k->t, carrier + d->carrier.tid.offset);
+    const struct stopped_thread *th = k->stopped ? stop_find(k->stopped, tid) : NULL;
+    enum vt_state state = field(data, d->vthread.blocked_in) ? VT_IS_BLOCKED : VT_IS_RUNNING;
+
+    if (th && th->has_regs && occupant(k->t, carrier, th->regs[d->sp_dwarf % ARCH_DWARF_REGS]) != k->addr[i]) {
+        /* In the middle of a switch. */
+        uint64_t st = field(data, d->vthread.waiter_word) & STATE_MASK;
+
+        state = field(data, d->vthread.how) == HOW_PARK && (st == STATE_PARKING || st == STATE_PARKED) ? VT_IS_PARKED : VT_IS_READY;
+        fill(k, v, i, data, state);
+        if (k->stacks)
+            walk_deep(k, v, data, false);
+        return;
+    }
+    fill(k, v, i, data, state);
+    if (th && th->has_regs && k->stacks) {
+        struct walk w = { .known = (1u << ARCH_DWARF_REGS) - 1 };
+
+        memcpy(w.regs, th->regs, sizeof w.regs);
+        v->stack = unwind_walk(k->t, &w);
+    }
+}
+
+/* --- A chunk */
+
+static void read_chunk(struct taking *k, size_t n)
+{
+    const struct vthr_debug *d = &k->t->d;
+    struct iovec *local = k->local, *remote = k->remote;
+
+    for (size_t i = 0; i < n; i++) {
+        local[i] = (struct iovec){ k->data + i * d->vthread_size, d->vthread_size };
+        remote[i] = (struct iovec){ (void *)(uintptr_t)k->addr[i], d->vthread_size };
+    }
+    target_read_many(k->t, local, remote, k->ok, n);
+    for (size_t i = 0; i < n && k->stacks; i++) {
+        const char *data = k->data + i * d->vthread_size;
+        bool parked = k->ok[i] && field(data, d->vthread.life) == LIFE_LIVE && !field(data, d->vthread.carrier);
+        size_t depth = parked ? stack_depth(k->t, data, STACK_FIRST) : 0;
+
+        local[i] = (struct iovec){ k->stack + i * STACK_FIRST, depth };
+        remote[i] = (struct iovec){ (void *)(uintptr_t)field(data, d->vthread.ctx_sp), depth };
+    }
+    if (k->stacks) {
+        target_read_many(k->t, local, remote, k->ok2, n);
+        for (size_t i = 0; i < n; i++)
+            k->walk[i].size = k->ok2[i] ? local[i].iov_len : 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        local[i] = (struct iovec){ &k->after[i], 8 };
+        remote[i] = (struct iovec){ (void *)(uintptr_t)(k->addr[i] + d->vthread.waiter_word.offset), 8 };
+    }
+    target_read_many(k->t, local, remote, k->ok2, n);
+}
+
+/* False: no memory.  Those that moved stay in the chunk, *left of them. */
+static bool take_chunk(struct taking *k, size_t n, bool last, size_t *left)
+{
+    const struct vthr_debug *d = &k->t->d;
+
+    read_chunk(k, n);
+    *left = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *data = k->data + i * d->vthread_size;
+        uint64_t word, st;
+        struct vt *v;
+
+        if (!k->ok[i] || !k->ok2[i] || field(data, d->vthread.life) != LIFE_LIVE)
+            continue;
+        word = field(data, d->vthread.waiter_word);
+        st = word & STATE_MASK;
+        if (!k->stopped && word != k->after[i] && !last) { /* once more */
+            k->addr[*left] = k->addr[i];
+            k->number[(*left)++] = k->number[i];
+            continue;
+        }
+        if (!push(k, &v))
+            return false;
+        if (field(data, d->vthread.carrier)) {
+            take_mounted(k, v, i, data);
+        } else if (!k->stopped && word != k->after[i]) {
+            fill(k, v, i, data, VT_IS_RUNNING);
+            v->carrier_tid = 0;
+        } else {
+            bool parked = st == STATE_PARKED || st == STATE_PARKING;
+            struct walk *w = &k->walk[i];
+
+            fill(k, v, i, data, parked ? VT_IS_PARKED : VT_IS_READY);
+            if (!k->stacks || (!k->stopped && st != STATE_PARKED)) /* a ready one may run at any moment */
+                continue;
+            if (w->size && walk_from_memory(k->t, data, w, k->stack + i * STACK_FIRST, w->size) &&
+                (w->size < STACK_FIRST || unwind_is_known(w)))
+                v->stack = unwind_walk(k->t, w);
+            else
+                walk_deep(k, v, data, !k->stopped);
+        }
+    }
+    return true;
+}
+
+static bool take_all_of_chunk(struct taking *k, size_t n)
+{
+    for (int i = 1; n; i++)
+        if (!take_chunk(k, n, i == TRIES, &n))
+            return false;
+    return true;
+}
+
+static bool take_registry(struct taking *k)
+{
+    const struct vthr_debug *d = &k->t->d;
+    uint32_t n = target_u32(k->t, (uintptr_t)d->nshells);
+    uint64_t table = target_word(k->t, (uintptr_t)d->registry);
+    size_t have = 1;
+
+    if (n > MAX_VTHREADS)
+        n = MAX_VTHREADS;
+    k->addr[0] = (uintptr_t)d->main;
+    k->number[0] = 0;
+    for (uint32_t at = 0; at < n;) {
+        uint64_t addr[CHUNK];
+        size_t m = n - at < CHUNK - have ? n - at : CHUNK - have;
+
+        if (target_read(k->t, table + 8ul * at, addr, m * sizeof *addr))
+            break;
+        for (size_t i = 0; i < m; i++)
+            if (addr[i]) {
+                k->addr[have] = addr[i];
+                k->number[have++] = at + i + 1;
+            }
+        at += (uint32_t)m;
+        if (!take_all_of_chunk(k, have))
+            return false;
+        have = 0;
+    }
+    return take_all_of_chunk(k, have);
+}
+
+/* --- Deadlocks: each waits for one other at the most, so follow each path until it meets itself */
+
+static ssize_t index_of(struct snapshot *s, int64_t number)
+{
+    size_t lo = 0, hi = s->n;
+
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+
+        if (s->all[mid].number < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return number >= 0 && lo < s->n && s->all[lo].number == number ? (ssize_t)lo : -1;
+}
+
+struct vt *snapshot_by_number(struct snapshot *s, int64_t number)
+{
+    ssize_t i = index_of(s, number);
+
+    return i < 0 ? NULL : &s->all[i];
+}
+
+/* In a process that runs: they still wait for the same. */
+static bool still(struct target *t, struct snapshot *s, size_t first)
+{
+    size_t i = first;
+
+    do {
+        struct vt v = s->all[i];
+
+        if (target_word(t, v.addr + t->d.vthread.waiter_word.offset) != v.word)
+            return false;
+        find_blocker(t, &v);
+        if (v.blocker != s->all[i].blocker)
+            return false;
+        i = (size_t)index_of(s, v.blocker);
+    } while (i != first);
+    return true;
+}
+
+static bool find_deadlocks(struct target *t, struct snapshot *s)
+{
+    size_t *seen = calloc(s->n + 1, sizeof *seen);
+
+    s->cycle = malloc((s->n + 1) * sizeof *s->cycle);
+    if (!seen || !s->cycle) {
+        free(seen);
+        return false;
+    }
+    for (size_t i = 0; i < s->n; i++)
+        s->cycle[i] = -1;
+    for (size_t i = 0; i < s->n; i++) {
+        ssize_t at = (ssize_t)i, first;
+
+        while (at >= 0 && !seen[at]) {
+            seen[at] = i + 1;
+            at = index_of(s, s->all[at].blocker);
+        }
+        if (at < 0 || seen[at] != i + 1 || !still(t, s, (size_t)at))
+            continue;
+        first = at;
+        do {
+            s->cycle[at] = (int64_t)s->deadlocks;
+            at = index_of(s, s->all[at].blocker);
+        } while (at != first);
+        s->deadlocks++;
+    }
+    free(seen);
+    return true;
+}
+
+/* --- All */
+
+static int by_number(const void *a, const void *b)
+{
+    const struct vt *x = a, *y = b;
+
+    return x->number < y->number ? -1 : x->number > y->number;
+}
+
+static int out_of_memory(void)
+{
+    vthr_tool_say(stderr, "out of memory");
+    return VTHR_EXIT_ERROR;
+}
+
+int snapshot_take(struct target *t, const struct stopped *stopped, bool want_stacks, struct snapshot *out)
+{
+    struct taking *k = calloc(1, sizeof *k);
+    struct timespec now;
+    bool ok;
+
+    memset(out, 0, sizeof *out);
+    if (!k)
+        return out_of_memory();
+    *k = (struct taking){ .t = t, .stopped = stopped, .stacks = want_stacks, .out = out };
+    k->data = malloc((size_t)CHUNK * t->d.vthread_size);
+    k->stack = want_stacks ? malloc(CHUNK * STACK_FIRST) : NULL;
+    ok = k->data && (k->stack || !want_stacks);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    out->now = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+    if (ok && target_u32(t, (uintptr_t)t->d.active))
+        ok = take_registry(k);
+    free(k->data);
+    free(k->stack);
+    free(k);
+    if (!ok)
+        return out_of_memory();
+    if (out->n)
+        qsort(out->all, out->n, sizeof *out->all, by_number);
+    if (!find_deadlocks(t, out))
+        return out_of_memory();
+    /* One that ended while it was looked at shows less than it had. */
+    return target_read(t, t->descriptor, &(char){ 0 }, 1) ? target_failed(t) : 0;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    free(s->all);
+    free(s->cycle);
+    memset(s, 0, sizeof *s);
+}
+
+/* --- In words */
+
+const char *wait_kind_name(const struct target *t, const struct vt *v)
+{
+    return v->wait_kind ? t->d.waits[v->wait_kind].name : "";
+}
+
+static void object_text(struct target *t, const struct vt *v, char *to, size_t size)
+{
+    const char *name;
+    uint64_t offset;
+    int at = 0;
+
+    *to = 0;
+    switch (t->d.waits[v->wait_kind].object) {
+    case VTHR_OBJ_ADDRESS:
+        at = snprintf(to, size, " %#lx", (unsigned long)v->wait_obj);
+        name = symbol_at(t, v->wait_obj, &offset);
+        if (name && offset)
+            snprintf(to + at, size - (size_t)at, " <%.64s+%lu>", name, (unsigned long)offset);
+        else if (name)
+            snprintf(to + at, size - (size_t)at, " <%.64s>", name);
+        break;
+    case VTHR_OBJ_FD:
+        if (v->wait_obj)
+            snprintf(to, size, " fd %d", (int)target_u32(t, v->wait_obj + t->d.fdesc_fd.offset));
+        break;
+    case VTHR_OBJ_VTHREAD:
+        snprintf(to, size, " vthread %ld", (long)v->blocker);
+        break;
+    case VTHR_OBJ_POLLFDS: {
+        struct pollfd fds[FDS_SHOWN];
+        uint32_t n = v->wait_n < FDS_SHOWN ? v->wait_n : FDS_SHOWN;
+
+        if (!n || target_read(t, v->wait_obj, fds, n * sizeof *fds))
+            break;
+        at = snprintf(to, size, " fd ");
+        for (uint32_t i = 0; i < n; i++)
+            at += snprintf(to + at, size - (size_t)at, "%s%d", i ? "," : "", fds[i].fd);
+        if (v->wait_n > n)
+            snprintf(to + at, size - (size_t)at, ",... (%u)", v->wait_n);
+        break;
+    }
+    case VTHR_OBJ_CALL:
+        if (v->wait_obj)
+            snprintf(to, size, " %lu (%u, ...)", (unsigned long)v->wait_obj, v->wait_n);
+        break;
+    }
+}
+
+void wait_text(struct target *t, const struct vt *v, char *to, size_t size)
+{
+    char object[192];
+    int at;
+
+    *to = 0;
+    if (!v->wait_kind)
+        return;
+    object_text(t, v, object, sizeof object);
+    at = snprintf(to, size, "%.12s%s", wait_kind_name(t, v), object);
+    if (!t->d.waits[v->wait_kind].owner_size || at < 0 || (size_t)at >= size)
+        return;
+    if (v->blocker >= 0)
+        snprintf(to + at, size - (size_t)at, " of vthread %ld", (long)v->blocker);
+    else if (v->blocker == -2)
+        snprintf(to + at, size - (size_t)at, " of LWP %u", v->blocker_tid);
+}
