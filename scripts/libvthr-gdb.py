@@ -23,6 +23,7 @@
 #
 # What does not follow: thread-local variables and $_thread are the host's while a vthread is presented.
 
+import bisect
 import os
 import re
 import struct
@@ -132,17 +133,23 @@ class Vthread:
     """One vthread, as it was when the process stopped."""
 
     def __init__(self, desc, number, addr):
-        data = read(addr, desc.vthread_size)
+        self.data = read(addr, desc.vthread_size)
+        self.places = desc.vthread
         self.number = number
         self.addr = addr
-        for name in VTHREAD_FIELDS_2:
-            setattr(self, name, 0)
-        for name, (offset, size) in desc.vthread.items():
-            value = data[offset:offset + size]
-            setattr(self, name, text(value) if name == 'name' else uint(value))
         self.thread = None     # gdb's thread that runs it
         self.lwp = None
         self.switching = False # has a carrier, but its registers are saved
+
+    def __getattr__(self, name):
+        """Fields of the descriptor, when they are asked for: with many vthreads most are not."""
+        place = self.places.get(name)
+        if place is None and name not in VTHREAD_FIELDS_2:
+            raise AttributeError(name)
+        offset, size = place or (0, 0)
+        value = self.data[offset:offset + size]
+        self.__dict__[name] = value = text(value) if name == 'name' else int.from_bytes(value, 'little')
+        return value
 
     @property
     def parked(self):
@@ -500,7 +507,8 @@ class Session:
                 pc = frame.pc()
                 s.frames.append((pc, frame.name(), sal.symtab.filename if sal.symtab else None, sal.line, frame.level()))
                 older = frame.older()
-                if older is not None and frame.type() != gdb.INLINE_FRAME:
+                # gdb tells of functions that left by a tail call too: nothing on the stack is theirs.
+                if older is not None and frame.type() != gdb.INLINE_FRAME and older.type() != gdb.TAILCALL_FRAME:
                     self.note_slot(s, v, older)
                 if older is None:
                     s.reason = frame.unwind_stop_reason()
@@ -604,8 +612,9 @@ class Session:
         """In a program's or library's data: only there are symbols, and asking for each address takes time."""
         if not hasattr(self, '_static'):
             out = gdb.execute('info files', to_string=True)
-            self._static = [tuple(int(x, 16) for x in m) for m in re.findall(r'(0x[0-9a-f]+) - (0x[0-9a-f]+) is \.', out)]
-        return any(lo <= addr < hi for lo, hi in self._static)
+            self._static = sorted(tuple(int(x, 16) for x in m) for m in re.findall(r'(0x[0-9a-f]+) - (0x[0-9a-f]+) is \.', out))
+        i = bisect.bisect(self._static, (addr, 2**64)) - 1
+        return i >= 0 and addr < self._static[i][1]
 
     def now(self):
         """(ns of the target's CLOCK_MONOTONIC, whether that is exact)"""

@@ -1,4 +1,4 @@
-# Runs inside gdb (see gdb_test.sh) and ends it with status 0 or 1.  $MODE is live, core, step, waits or waits_core.
+# Runs inside gdb (see gdb_test.sh) and ends it with status 0 or 1.  $MODE is live, core, step, waits, waits_core or many.
 import os
 import re
 import sys
@@ -287,6 +287,18 @@ def waits_in(plus):
     check(len(names) == 27, 'all names', str(names))
 
 
+def many():
+    """Threads at one place have one stack, which is walked once."""
+    run('attach ' + os.environ['PID'])
+    walked = []
+    walk = Session.walk
+    Session.walk = lambda self, v: walked.append(v.number) or walk(self, v)
+    out = run('info vthreads')
+    check(len(out.splitlines()) == 1 + 201 and out.count('wait_for_nothing at ') == 200, 'all are listed', out)
+    # One that was woken early may have gone another way inside the library.
+    check(len(walked) <= 10, 'each different stack is walked once: %d' % len(walked))
+
+
 def rows_main(rows):
     return next(row['name'] for row in rows.values() if row['id'] == '0')
 
@@ -348,11 +360,11 @@ try:
                     'style enabled off'):
         gdb.execute('set ' + setting)
     gdb.execute('source ' + os.environ['SCRIPT'])
-    {'live': live, 'core': core, 'step': step, 'waits': waits, 'waits_core': waits_core}[os.environ['MODE']]()
+    {'live': live, 'core': core, 'step': step, 'waits': waits, 'waits_core': waits_core, 'many': many}[os.environ['MODE']]()
 except Exception:
     traceback.print_exc(file=sys.stdout)
     failures += 1
 print('failures: %d' % failures, flush=True)
-if gdb.selected_inferior().pid and os.environ['MODE'] in ('live', 'waits'):
+if gdb.selected_inferior().pid and os.environ['MODE'] in ('live', 'waits', 'many'):
     gdb.execute('detach', to_string=True)
 gdb.execute('quit %d' % (1 if failures else 0))

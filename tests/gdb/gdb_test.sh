@@ -4,6 +4,7 @@
 #   observe   attach to PROGRAM, check all that can be seen, make a core file, check the same in it
 #   stripped  the same with a copy of LIBRARY that has neither symbols nor debug information
 #   waits     attach to the PROGRAM whose threads wait for all kinds of things, check what is said of that, also of its core file
+#   many      attach to a PROGRAM with many threads at one place
 #   autoload  gdb finds the script beside LIBRARY by itself
 #   versions  the script with a LIBRARY that says less of itself, and one in a format that it does not know
 #   step      run PROGRAM under gdb and go through the switch instruction by instruction
@@ -35,13 +36,15 @@ run_gdb() {
 	timeout "${GDB_TIMEOUT:-150}" gdb -nx -batch "$@" </dev/null
 }
 
-start() { # [THREADS SPINNING]
+start() { # [THREADS SPINNING [ARGUMENT...]]
+	threads=${1:-52} spinning=${2:-1}
+	[ $# -lt 2 ] || shift 2
 	mkdir "$dir/kernel"
 	(
 		cd "$dir/kernel"
 		# shellcheck disable=SC3045 # where the shell cannot, there is no kernel core file
 		ulimit -c unlimited 2>/dev/null || :
-		LD_PRELOAD=$lib exec "$prog" >"$dir/out" 2>&1
+		LD_PRELOAD=$lib exec "$prog" "$@" >"$dir/out" 2>&1
 	) &
 	pid=$!
 	n=0
@@ -54,7 +57,7 @@ start() { # [THREADS SPINNING]
 		fi
 		sleep 0.1
 	done
-	PID=$pid THREADS=${1:-52} SPINNING=${2:-1} run_gdb -x "$here/settle.py" "$prog" >"$dir/settle" 2>&1 || {
+	PID=$pid THREADS=$threads SPINNING=$spinning run_gdb -x "$here/settle.py" "$prog" >"$dir/settle" 2>&1 || {
 		cat "$dir/settle"
 		exit 1
 	}
@@ -91,6 +94,10 @@ waits)
 	export FDS="$(sed -n 's/^ready.* fds //p' "$dir/out")"
 	MODE=waits PID=$pid CORE=$dir/core run_gdb -x "$here/check.py" "$prog"
 	MODE=waits_core run_gdb -ex "core-file $dir/core" -x "$here/check.py" "$prog"
+	;;
+many)
+	start 201 0 idle 200
+	MODE=many PID=$pid run_gdb -x "$here/check.py" "$prog"
 	;;
 autoload)
 	start
