@@ -1,5 +1,6 @@
 /* Signals: see runtime/thread/signal.c. */
 #include "preload/hook.h"
+#include "runtime/base/options.h"
 #include <string.h>
 
 /* The calling vthread; NULL for native threads and in a vfork child, where the kernel's own masks and dispositions count. */
@@ -267,7 +268,8 @@ HOOK int kill(pid_t pid, int sig)
 {
     struct vthread *v = vthr_parkable();
 
-    if (!v || sig <= 0 || sig > 64 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP || pid != getpid())
+    if (!v || sig <= 0 || sig > 64 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP || pid != getpid() ||
+        sig == (int)vthr_config.dump_signal)
         return REAL(kill)(pid, sig);
     if ((v->sigmask & SIGBIT(sig)) || (v != &vthr_main && !(vthr_main.sigmask & SIGBIT(sig))))
         return REAL(kill)(pid, sig);

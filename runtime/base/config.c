@@ -11,6 +11,7 @@
 #include "runtime/base/sys.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -33,6 +34,12 @@ const struct vthr_setting vthr_settings[] = {
      "stacks of finished threads that are kept warm", FIELD(cache)},
     {"VTHR_SPARES", VTHR_SETTING_UINT, 0, 1024, "8",
      "idle spare OS threads that are kept", FIELD(spares)},
+    {"VTHR_DUMP_SIGNAL", VTHR_SETTING_SIGNAL, 0, 0, "none",
+     "signal that makes the program print the stacks of all its threads, and go on", FIELD(dump_signal)},
+    {"VTHR_DUMP_FILE", VTHR_SETTING_PATH, 0, 0, "standard error",
+     "where they are printed, behind what is there", FIELD(dump_file)},
+    {"VTHR_DEADLOCK", VTHR_SETTING_BOOL, 0, 1, "off",
+     "report on standard error, once, threads that wait for each other's locks", FIELD(deadlock)},
     {"VTHR_FAST_SWITCH", VTHR_SETTING_BOOL, 0, 1, "on",
      "where the kernel lacks FSGSBASE but the CPU has it: use it, and mend by SIGSEGV", FIELD(fast_switch)},
     {"VTHR_SCHED", VTHR_SETTING_SCHED, 0, 0, "fifo",
@@ -101,6 +108,14 @@ static void describe_range(struct text *t, const struct vthr_setting *s)
         break;
     case VTHR_SETTING_SCHED:
         put_string(t, "must be fifo, random or random:SEED");
+        break;
+    case VTHR_SETTING_SIGNAL:
+        put_string(t, "must be a signal, e.g. QUIT or 3, that can be caught and is not raised by faults");
+        break;
+    case VTHR_SETTING_PATH:
+        put_string(t, "must be shorter than ");
+        put_unsigned(t, VTHR_PATH_MAX);
+        put_string(t, " bytes");
         break;
     }
 }
@@ -217,6 +232,50 @@ static bool parse_uint(const struct vthr_setting *s, const char *value, unsigned
     return true;
 }
 
+/* Those that come from outside. Others can be given as numbers. */
+static const struct {
+    char name[8];
+    uint8_t number;
+} signals[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2},   {"ALRM", SIGALRM},
+    {"TERM", SIGTERM}, {"CONT", SIGCONT}, {"TSTP", SIGTSTP}, {"URG", SIGURG},   {"WINCH", SIGWINCH}, {"PWR", SIGPWR},
+};
+
+static bool signal_by_name(const char *name, unsigned *out)
+{
+    if (strncmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        if (strcmp(signals[i].name, name) == 0) {
+            *out = signals[i].number;
+            return true;
+        }
+    return false;
+}
+
+/* Not those that faults raise, the two that nothing catches, nor libc's own 32 and 33. */
+static bool parse_signal(const char *value, unsigned *out)
+{
+    const uint64_t refused = 1ull << SIGSEGV | 1ull << SIGBUS | 1ull << SIGFPE | 1ull << SIGILL | 1ull << SIGTRAP |
+                             1ull << SIGSYS | 1ull << SIGABRT | 1ull << SIGKILL | 1ull << SIGSTOP | 3ull << 32;
+    uint64_t v;
+    if (signal_by_name(value, out))
+        return true;
+    if (!parse_u64(value, 64, &v) || v == 0 || (v < 64 && (refused >> v & 1)))
+        return false;
+    *out = (unsigned)v;
+    return true;
+}
+
+static bool parse_path(const char *value, char *out)
+{
+    size_t n = strlen(value);
+    if (n >= VTHR_PATH_MAX)
+        return false;
+    memcpy(out, value, n + 1);
+    return true;
+}
+
 /* The kernel's random bytes for this exec: no system call, and there before
  * any constructor. They also seed the stack protector's canary, hence a hash
  * of which half is thrown away; 32 bits are easy to copy from a terminal. */
@@ -261,6 +320,10 @@ static bool store(const struct vthr_setting *s, const char *value, struct vthr_c
         return parse_uint(s, value, field);
     case VTHR_SETTING_SCHED:
         return parse_sched(value, out);
+    case VTHR_SETTING_SIGNAL:
+        return parse_signal(value, field);
+    case VTHR_SETTING_PATH:
+        return parse_path(value, field);
     }
     return false;
 }

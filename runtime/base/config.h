@@ -18,6 +18,9 @@
 extern "C" {
 #endif
 
+/* Longest file name in a setting, with its NUL. */
+#define VTHR_PATH_MAX 512
+
 struct vthr_config {
     bool disable;      /* run natively */
     bool strict;       /* a bad setting or an unsupported system: exit 125 */
@@ -30,12 +33,17 @@ struct vthr_config {
     unsigned carriers; /* default: CPUs of the affinity mask */
     unsigned cache;    /* finished stacks kept warm */
     unsigned spares;   /* idle spare OS threads kept */
+    unsigned dump_signal;            /* prints all stacks; 0: none */
+    char dump_file[VTHR_PATH_MAX];   /* where to; empty: standard error */
+    bool deadlock;     /* threads that wait for each other for ever are reported */
 };
 
 enum vthr_setting_kind {
     VTHR_SETTING_BOOL,  /* 1 yes on | 0 no off */
     VTHR_SETTING_UINT,  /* min to max */
     VTHR_SETTING_SCHED, /* fifo | random | random:SEED */
+    VTHR_SETTING_SIGNAL, /* a signal that may be caught and blocked, by name or number */
+    VTHR_SETTING_PATH,   /* a file's name */
 };
 
 struct vthr_setting {

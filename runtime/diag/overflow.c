@@ -22,22 +22,6 @@ struct bounds {
     uintptr_t lo, hi;
 };
 
-static uintptr_t parse_hex(const char **p)
-{
-    uintptr_t v = 0;
-
-    for (;; ++*p) {
-        char c = **p;
-
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (uintptr_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            v = v << 4 | (uintptr_t)(c - 'a' + 10);
-        else
-            return v;
-    }
-}
-
 /* The line of the main thread's stack in /proc/self/maps, read in pieces of whole lines. */
 static bool main_bounds(struct bounds *b)
 {
@@ -59,9 +43,8 @@ static bool main_bounds(struct bounds *b)
             *end = 0;
             if (!strstr(line, "[stack]"))
                 continue;
-            b->lo = parse_hex(&p);
-            p++;
-            b->hi = parse_hex(&p);
+            b->lo = text_parse_hex(p, &p);
+            b->hi = text_parse_hex(p + 1, NULL);
             found = true;
             break;
         }

@@ -194,6 +194,7 @@ static void find_name(const struct object *o, struct place *p)
     if (!best)
         return;
     strncpy(p->name, o->str + best->st_name, sizeof p->name - 1);
+    p->name[strcspn(p->name, "@")] = 0; /* without its version */
     p->offset = at - best->st_value;
 }
 

@@ -108,3 +108,22 @@ void text_name(struct text *t, const char *s, size_t max)
     for (size_t i = 0; i < max && s[i]; i++)
         text_bytes(t, s[i] >= ' ' && s[i] <= '~' ? &s[i] : "?", 1);
 }
+
+uintptr_t text_parse_hex(const char *s, const char **end)
+{
+    uintptr_t v = 0;
+
+    if (s[0] == '0' && s[1] == 'x')
+        s += 2;
+    for (;; s++) {
+        if (*s >= '0' && *s <= '9')
+            v = v << 4 | (uintptr_t)(*s - '0');
+        else if (*s >= 'a' && *s <= 'f')
+            v = v << 4 | (uintptr_t)(*s - 'a' + 10);
+        else
+            break;
+    }
+    if (end)
+        *end = s;
+    return v;
+}

@@ -20,4 +20,6 @@ void text_padded(struct text *t, uint64_t v, unsigned width); /* with blanks bef
 void text_hex(struct text *t, uint64_t v);                    /* with 0x */
 /* Bytes of the program's: what is not printable ASCII becomes '?'. */
 void text_name(struct text *t, const char *s, size_t max);
+/* The number at s, with or without 0x; *end: behind it. */
+uintptr_t text_parse_hex(const char *s, const char **end);
 VTHR_END_DECLS

@@ -64,11 +64,13 @@ bool unwind_from_switch(struct unwind *u, struct unwind_tables *t, uintptr_t sp)
     return true;
 }
 
-void unwind_from_call(struct unwind *u, struct unwind_tables *t, uintptr_t sp, uintptr_t pc)
+void unwind_from_call(struct unwind *u, struct unwind_tables *t, uintptr_t sp, uintptr_t pc, uintptr_t fp)
 {
     start(u, t);
     set(u, ARCH_DWARF_SP, sp);
     set(u, ARCH_DWARF_PC, pc);
+    if (fp)
+        set(u, ARCH_DWARF_FP, fp);
     u->exact = true;
 }
 

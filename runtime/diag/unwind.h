@@ -31,10 +31,10 @@ struct unwind_tables *unwind_begin(void);
 void unwind_end(struct unwind_tables *t);
 
 /* The innermost frame: of a ucontext_t; of a parked context, whose saved frame is at sp; of an OS thread in a system call, of which
- * only these two registers are known. */
+ * only these registers are known (fp 0: nor that). */
 void unwind_from_context(struct unwind *u, struct unwind_tables *t, const void *uc);
 bool unwind_from_switch(struct unwind *u, struct unwind_tables *t, uintptr_t sp);
-void unwind_from_call(struct unwind *u, struct unwind_tables *t, uintptr_t sp, uintptr_t pc);
+void unwind_from_call(struct unwind *u, struct unwind_tables *t, uintptr_t sp, uintptr_t pc, uintptr_t fp);
 /* To the caller's frame.  False: this was the outermost, or the stack cannot be followed further. */
 bool unwind_step(struct unwind *u);
 /* Up to n program counters, innermost first; those that are return addresses less one, so that each lies in the call.  *all: the last

@@ -30,7 +30,10 @@
 #define HOGS_MANY 8u
 #define IDLE_LOOKS 50
 
+#define HOOK_NS 1000000000ull
+
 uint32_t vthr_monitor_parked;
+void (*vthr_monitor_hook)(void);
 
 static uint64_t thread_cpu_ns(int tid)
 {
@@ -142,9 +145,19 @@ void monitor_unpark(void)
         sys_futex_wake(&vthr_monitor_parked, 1);
 }
 
+static void call_hook(uint64_t *last)
+{
+    uint64_t now = now_ns();
+
+    if (now - *last < HOOK_NS)
+        return;
+    *last = now;
+    vthr_monitor_hook();
+}
+
 static void *monitor_main(void *arg)
 {
-    uint64_t tick = TICK_MIN;
+    uint64_t tick = TICK_MIN, hooked = 0;
     unsigned idle = 0;
 
     (void)arg;
@@ -155,8 +168,12 @@ static void *monitor_main(void *arg)
         uint64_t now;
 
         SYS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
+        if (unlikely(vthr_monitor_hook))
+            call_hook(&hooked);
         if (all_asleep()) {
             if (++idle >= IDLE_LOOKS) {
+                if (vthr_monitor_hook)
+                    vthr_monitor_hook();
                 deep_sleep();
                 idle = 0;
             }

@@ -123,6 +123,7 @@ void block_begin(struct vthread *v, bool sure)
 
     v->w.what = wait_on(WAIT_CALL, NULL);
     v->w.since = proc_coarse_now(p);
+    v->call_fp = *(uintptr_t *)__builtin_frame_address(0);
     compiler_barrier(); /* for debuggers */
     v->blocked_in++;
     if (!p)

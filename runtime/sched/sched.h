@@ -252,4 +252,6 @@ int monitor_start(void);
 void monitor_reset_child(void);
 extern uint32_t vthr_monitor_parked;
 void monitor_unpark(void);
+/* Called by the monitor, if not NULL, before it sleeps because nothing runs, and every second or so while something does. */
+extern void (*vthr_monitor_hook)(void);
 VTHR_END_DECLS

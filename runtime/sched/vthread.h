@@ -69,6 +69,7 @@ struct vthread {
     bool sig_closed;           /* ending: takes no more */
     struct sig_queue *sigq;
     stack_t altstack;          /* set by the program; ss_sp NULL: none */
+    uintptr_t call_fp;         /* in an announced call: frame pointer of who made it (diag/sample.c) */
     uintptr_t faulted_at;      /* stack pointer of the last fault that a handler of the program's took */
     uint32_t prng;
 };

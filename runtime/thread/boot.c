@@ -8,6 +8,7 @@
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/base/unwind.h"
+#include "runtime/diag/dump.h"
 #include "runtime/diag/overflow.h"
 #include "runtime/diag/stats.h"
 #include "runtime/io/stdio.h"
@@ -119,6 +120,7 @@ static int activate(const char **why)
         vthr_say("VTHR_SCHED: random seed ", vthr_utoa(vthr_config.seed, num), NULL);
     }
     overflow_install();
+    dump_install();
     stats_at_exit();
     stdio_install();
     liblock_install();

@@ -18,14 +18,14 @@ static struct sigaction acts[NSIG_];
 static bool is_ours(int sig, const struct sigaction *a)
 {
     return (sig_is_handler(a) && !(SIGBIT(sig) & SIG_UNMASKABLE)) ||
-           (sig == SIGSEGV && (arch_tp_traps() || a->sa_handler == SIG_DFL));
+           (sig == SIGSEGV && (arch_tp_traps() || a->sa_handler == SIG_DFL)) || sig_is_dump(sig);
 }
 
 static int install(int sig, const struct sigaction *a)
 {
     struct sigaction k = *a;
 
-    if (sig_is_virtual(sig) && sig_is_handler(a)) {
+    if (sig_is_dump(sig) || (sig_is_virtual(sig) && sig_is_handler(a))) {
         k.sa_sigaction = sig_trampoline;
         k.sa_flags = SA_SIGINFO | SA_RESTART | (a->sa_flags & (SA_NOCLDSTOP | SA_NOCLDWAIT));
         sigfillset(&k.sa_mask);
@@ -122,7 +122,7 @@ void sig_actions_give_back(void)
 {
     lock_init(&lk, RANK_SIGNAL);
     for (int sig = 1; sig < NSIG_; sig++)
-        if (sig_is_handler(&acts[sig]) || sig == SIGSEGV)
+        if (sig_is_handler(&acts[sig]) || sig == SIGSEGV || sig_is_dump(sig))
             REAL(sigaction)(sig, &acts[sig], NULL);
 }
 

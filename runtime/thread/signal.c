@@ -306,10 +306,15 @@ static int next_flags(struct vthread *v)
     return set ? sig_action_flags(__builtin_ctzll(set) + 1) : 0;
 }
 
+void (*signal_on_nudge)(const void *uc);
+
 void sig_on_nudge(int sig, siginfo_t *info, void *uc)
 {
+    void (*hook)(const void *) = load_acquire(&signal_on_nudge);
     struct vthread *v = vthr_self;
 
+    if (unlikely(hook))
+        hook(uc);
     arrived(v); /* first: what is sent from here on comes again */
     if (!v || v->hooks_off || v->in_rt) /* in the runtime it looks by itself */
         return;

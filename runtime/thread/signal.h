@@ -38,4 +38,8 @@ void signal_sigpipe(struct vthread *v);
 void signal_nudge(struct vthread *v);
 /* Called before the process dies of a memory fault that no handler of the program's takes; in a handler, v as it was interrupted. */
 extern void (*signal_on_death)(struct vthread *v, const siginfo_t *info, const void *uc);
+/* Called, if not NULL, in the handler of every nudge, on the carrier's signal stack. */
+extern void (*signal_on_nudge)(const void *uc);
+/* Called, if not NULL, by the receiver when the signal VTHR_DUMP_SIGNAL has come. */
+extern void (*signal_on_dump)(void);
 VTHR_END_DECLS

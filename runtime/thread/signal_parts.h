@@ -1,5 +1,6 @@
 /* What the files of the signal machinery share with each other only. */
 #pragma once
+#include "runtime/base/options.h"
 #include "runtime/thread/signal.h"
 
 #define NSIG_ 65
@@ -11,6 +12,11 @@ static inline bool sig_is_virtual(int sig)
 {
     return sig >= 1 && sig < NSIG_ && sig != SIG_NUDGE && sig != SIG_SETXID &&
            !(SIGBIT(sig) & (KSIG_DIRECT | SIG_UNMASKABLE));
+}
+/* The library's own: whatever the program does about it, it goes to the receiver, which reports (VTHR_DUMP_SIGNAL). */
+static inline bool sig_is_dump(int sig)
+{
+    return sig == (int)vthr_config.dump_signal && sig;
 }
 static inline bool sig_is_handler(const struct sigaction *a)
 {

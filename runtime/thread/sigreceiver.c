@@ -1,5 +1,6 @@
 /* The receiver: the native thread that takes process-directed signals; activation and fork of the signal machinery.  Protocol:
  * signal.c. */
+#include "runtime/base/options.h"
 #include "runtime/base/real.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
@@ -81,11 +82,18 @@ void sig_requeue(int sig, const siginfo_t *info)
     SYS3(SYS_rt_sigqueueinfo, SYS0(SYS_getpid), sig, &copy);
 }
 
+void (*signal_on_dump)(void);
+
 static void dispatch(siginfo_t *info)
 {
     int sig = info->si_signo, r = 0;
     struct vthread *v;
 
+    if (sig_is_dump(sig)) {
+        if (signal_on_dump)
+            signal_on_dump();
+        return;
+    }
     if (sig_timer_post(info))
         return;
     v = sig_cpu_user(info);
@@ -122,6 +130,11 @@ void sig_receiver_wait(uint32_t gen)
         sys_futex_wait(&receiver_gen, seen, NO_DEADLINE);
 }
 
+static uint64_t dump_bit(void)
+{
+    return vthr_config.dump_signal ? SIGBIT(vthr_config.dump_signal) : 0;
+}
+
 static void *receiver_main(void *arg)
 {
     (void)arg;
@@ -129,7 +142,7 @@ static void *receiver_main(void *arg)
     sys_futex_wake((uint32_t *)&receiver_tid, 1);
     for (;;) {
         uint32_t gen;
-        uint64_t mask = ~((sig_unblocked_union(&gen) & ~sig_held_back()) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID));
+        uint64_t mask = ~((sig_unblocked_union(&gen) & ~sig_held_back()) | SIGBIT(SIG_NUDGE) | SIGBIT(SIG_SETXID) | dump_bit());
 
         /* Everything is blocked here: whatever was removed from the union before gen can no longer be taken. */
         if (xchg_acq_rel(&receiver_gen, gen) != gen)

@@ -66,6 +66,8 @@ int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadl
     int r;
 
     cancel_point(v);
+    if (vthr_config.dump_signal)
+        set &= ~SIGBIT(vthr_config.dump_signal); /* the receiver's */
     v->sig_ran = 0;
     v->sigwaiting = set;
     fence_seq_cst(); /* a sender posts, then looks at it; we look at what was posted after this */

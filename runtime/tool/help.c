@@ -13,6 +13,12 @@ static void value_of(const struct vthr_setting *s, char *text, size_t size)
     case VTHR_SETTING_SCHED:
         snprintf(text, size, "fifo|random[:SEED]");
         break;
+    case VTHR_SETTING_SIGNAL:
+        snprintf(text, size, "SIGNAL");
+        break;
+    case VTHR_SETTING_PATH:
+        snprintf(text, size, "FILE");
+        break;
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cctype>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <sched.h>
 #include <string>
@@ -115,6 +116,28 @@ TEST(Config, SchedulerOrder)
                             "random:18446744073709551616"})
         expect_bad(std::string("VTHR_SCHED=") + bad,
                    std::string("VTHR_SCHED=") + bad + ": must be fifo, random or random:SEED");
+}
+
+TEST(Config, Signals)
+{
+    EXPECT_EQ(parse({}).config.dump_signal, 0u);
+    for (const char *quit : {"QUIT", "SIGQUIT", "3", "03"})
+        EXPECT_EQ(parse({std::string("VTHR_DUMP_SIGNAL=") + quit}).config.dump_signal, (unsigned)SIGQUIT) << quit;
+    EXPECT_EQ(parse({"VTHR_DUMP_SIGNAL=64"}).config.dump_signal, 64u);
+    EXPECT_EQ(parse({"VTHR_DUMP_SIGNAL=WINCH"}).config.dump_signal, (unsigned)SIGWINCH);
+    /* Synchronous ones, those that nothing catches, and libc's own. */
+    for (const char *bad : {"0", "65", "-3", "quit", "SIG", "SIGSIGQUIT", "SEGV", "11", "9", "19", "32", "33", "5", "6", "31"})
+        expect_bad(std::string("VTHR_DUMP_SIGNAL=") + bad, std::string("VTHR_DUMP_SIGNAL=") + bad +
+                       ": must be a signal, e.g. QUIT or 3, that can be caught and is not raised by faults");
+}
+
+TEST(Config, Paths)
+{
+    EXPECT_STREQ(parse({}).config.dump_file, "");
+    EXPECT_STREQ(parse({"VTHR_DUMP_FILE=a b"}).config.dump_file, "a b");
+    EXPECT_EQ(strlen(parse({"VTHR_DUMP_FILE=" + std::string(511, 'x')}).config.dump_file), 511u);
+    expect_bad("VTHR_DUMP_FILE=" + std::string(512, 'x'),
+               "VTHR_DUMP_FILE=" + std::string(40, 'x') + "...: must be shorter than 512 bytes");
 }
 
 TEST(Config, UnknownNames)

@@ -210,7 +210,7 @@ TEST(Unwind, WithTwoRegistersOnly)
     getcontext(&uc);
     unwind_from_context(&u, t.t, &uc);
     full = walk(&u);
-    unwind_from_call(&u, t.t, (uintptr_t)uc.uc_mcontext.gregs[REG_RSP], (uintptr_t)uc.uc_mcontext.gregs[REG_RIP]);
+    unwind_from_call(&u, t.t, (uintptr_t)uc.uc_mcontext.gregs[REG_RSP], (uintptr_t)uc.uc_mcontext.gregs[REG_RIP], 0);
     part = walk(&u);
     ASSERT_GT(full.size(), 3u);
     ASSERT_GT(part.size(), 3u);

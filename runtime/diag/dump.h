@@ -1,0 +1,3 @@
+/* All stacks on request (VTHR_DUMP_SIGNAL), and deadlocks (VTHR_DEADLOCK). */
+#pragma once
+void dump_install(void);

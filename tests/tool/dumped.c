@@ -1,0 +1,181 @@
+/* dumped MODE: threads to be looked at, all named after what they do.  Prints "ready" when each is on its way there.
+ *   mixed     one of each kind of wait, some that run, 200 in one loop; ends with status 0 when a line comes on stdin
+ *   deadlock  two threads wait for each other's mutex, one for a mutex of its own, two join each other; never ends */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHECK(x) ((x) ? (void)0 : abort())
+#define MANY 200
+#define FN __attribute__((noinline))
+
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER, a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER,
+                       own = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t never;
+static int quiet[2], file;
+static volatile int stop;
+static pthread_t first, second;
+static pthread_barrier_t begun;
+
+static FN void spin_here(void)
+{
+    while (!stop)
+        ;
+}
+
+static FN void raw_read(void)
+{
+    char c;
+    long r;
+
+    __asm__ volatile("syscall" : "=a"(r) : "0"(SYS_read), "D"(quiet[0]), "S"(&c), "d"(1) : "rcx", "r11", "memory");
+}
+
+static FN long serve(int fd)
+{
+    char buf[4096];
+    return read(fd, buf, sizeof buf);
+}
+
+static void *many(void *arg)
+{
+    return (void *)serve(*(int *)arg);
+}
+static void *on_mutex(void *arg)
+{
+    pthread_mutex_lock(&held);
+    return arg;
+}
+static void *on_cond(void *arg)
+{
+    CHECK(pthread_mutex_lock(&own) == 0);
+    pthread_cond_wait(&cond, &own);
+    return arg;
+}
+static void *on_sem(void *arg)
+{
+    sem_wait(&never);
+    return arg;
+}
+static void *on_sleep(void *arg)
+{
+    sleep(10000);
+    return arg;
+}
+static void *on_signal(void *arg)
+{
+    pause();
+    return arg;
+}
+static void *on_call(void *arg)
+{
+    int fd = open("/proc/self/exe", O_RDONLY);
+    flock(fd, LOCK_EX);
+    return arg;
+}
+static void *on_raw(void *arg)
+{
+    raw_read();
+    return arg;
+}
+static void *on_cpu(void *arg)
+{
+    spin_here();
+    return arg;
+}
+
+static pthread_t start(const char *name, void *(*fn)(void *), void *arg)
+{
+    pthread_t t;
+
+    CHECK(pthread_create(&t, NULL, fn, arg) == 0);
+    CHECK(pthread_setname_np(t, name) == 0);
+    return t;
+}
+
+static void ready(void)
+{
+    puts("ready");
+    fflush(stdout);
+}
+
+static int mixed(void)
+{
+    char c;
+
+    CHECK(pthread_mutex_lock(&held) == 0);
+    for (int i = 0; i < MANY; i++)
+        start("connection", many, &quiet[0]);
+    start("mutex", on_mutex, NULL);
+    start("cond", on_cond, NULL);
+    start("sem", on_sem, NULL);
+    start("sleep", on_sleep, NULL);
+    start("signal", on_signal, NULL);
+    start("call", on_call, NULL);
+    start("raw", on_raw, NULL);
+    start("cpu", on_cpu, NULL);
+    ready();
+    CHECK(read(0, &c, 1) >= 0);
+    _exit(0);
+}
+
+static void *take(void *name)
+{
+    int one = !strcmp(name, "one");
+
+    CHECK(pthread_mutex_lock(one ? &a : &b) == 0);
+    pthread_barrier_wait(&begun);
+    return (void *)(long)pthread_mutex_lock(one ? &b : &a);
+}
+static void *again(void *arg)
+{
+    CHECK(pthread_mutex_lock(&own) == 0);
+    CHECK(pthread_mutex_lock(&own) == 0);
+    return arg;
+}
+static void *join_it(void *arg)
+{
+    pthread_barrier_wait(&begun);
+    pthread_join(*(pthread_t *)arg, NULL);
+    return arg;
+}
+
+static int deadlock(void)
+{
+    CHECK(pthread_barrier_init(&begun, NULL, 5) == 0);
+    start("one", take, "one");
+    start("two", take, "two");
+    start("again", again, NULL);
+    first = start("joins second", join_it, &second);
+    second = start("joins first", join_it, &first);
+    pthread_barrier_wait(&begun); /* both are known now */
+    ready();
+    return pthread_join(first, NULL); /* being joined already */
+}
+
+int main(int argc, char **argv)
+{
+    sigset_t set;
+
+    if (argc != 2 || pipe(quiet))
+        return 2;
+    sem_init(&never, 0, 0);
+    file = open("/proc/self/exe", O_RDONLY);
+    CHECK(flock(file, LOCK_EX) == 0);
+    sigfillset(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* whatever the program does about signals */
+    if (!strcmp(argv[1], "deadlock")) {
+        deadlock();
+        pause();
+    }
+    return mixed();
+}
