@@ -29,7 +29,7 @@ static void restore_mask(struct __jmp_buf_tag *env)
 
     if (!v || v->hooks_off)
         return;
-    v->intr = 0; /* a jump out of a handler leaves the call behind that it interrupted */
+    v->intr = v->cancellable = 0; /* a jump out of a handler leaves the call behind that it interrupted */
     v->sigwaiting = 0;
     if (!env->__mask_was_saved)
         return;

@@ -32,7 +32,15 @@ HOOK unsigned sleep(unsigned s)
 
     if (!v)
         return REAL(sleep)(s);
-    return io_sleep(v, CLOCK_REALTIME, false, &t, &left) == -EINTR ? (unsigned)left.tv_sec + (left.tv_nsec >= 500000000) : 0;
+    switch (io_sleep(v, CLOCK_REALTIME, false, &t, &left)) {
+    case -ECANCELED:
+        errno = ECANCELED;
+        return left.tv_sec ? (unsigned)left.tv_sec : 1; /* it was cut short, however little */
+    case -EINTR:
+        return (unsigned)left.tv_sec + (left.tv_nsec >= 500000000);
+    default:
+        return 0;
+    }
 }
 HOOK int sched_yield(void)
 {

@@ -19,6 +19,20 @@
 #define NSEC_PER_SEC 1000000000ull
 #define NO_DEADLINE UINT64_MAX
 
+/* poll(2) that does not wait.  A signal of ours that comes in between ends even that with -EINTR, which says nothing about the
+ * descriptors; a handler of the program's is noted elsewhere (vthread.sig_ran). */
+struct pollfd;
+static inline long sys_poll_now(struct pollfd *fds, unsigned long n)
+{
+    struct timespec zero = { 0, 0 };
+    long r;
+
+    do
+        r = SYS5(SYS_ppoll, fds, n, &zero, 0, 8);
+    while (r == -4 /* EINTR */);
+    return r;
+}
+
 /* Blocks the OS thread while *addr == val.  deadline: CLOCK_MONOTONIC ns or NO_DEADLINE.  0 or -errno. */
 static inline long sys_futex_wait(uint32_t *addr, uint32_t val, uint64_t deadline)
 {

@@ -17,9 +17,8 @@
 static bool failed(int fd)
 {
     struct pollfd p = { fd, 0, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) > 0 && (p.revents & POLLERR);
+    return sys_poll_now(&p, 1) > 0 && (p.revents & POLLERR);
 }
 
 static bool over(uint64_t end)

@@ -66,12 +66,11 @@ static void child_close(struct child_fd *c)
 static bool readable(int fd)
 {
     struct pollfd p = { fd, POLLIN, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) > 0;
+    return sys_poll_now(&p, 1) > 0;
 }
 
-/* Parks until the child has ended.  1: it has.  0: this cannot be parked on.  -EINTR. */
+/* Parks until the child has ended.  1: it has.  0: this cannot be parked on.  -EINTR, -ECANCELED. */
 static long park_on_child(struct vthread *v, idtype_t type, id_t id)
 {
     __attribute__((cleanup(child_close))) struct child_fd c = { -1, 0 };
@@ -91,7 +90,7 @@ static long park_on_child(struct vthread *v, idtype_t type, id_t id)
         step = step * 2 < LAST_LOOK_NS ? step * 2 : LAST_LOOK_NS;
         r = io_wait_more(v, &w);
         if (r && r != -EAGAIN)
-            return r == -EINTR ? r : 0;
+            return r == -EINTR || r == -ECANCELED ? r : 0;
         if (settled(type, id))
             return 1;
         if (r == 0 && readable(c.fd))

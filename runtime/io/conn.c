@@ -20,9 +20,8 @@
 static bool readable_now(int fd)
 {
     struct pollfd p = { fd, POLLIN, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) != 0;
+    return sys_poll_now(&p, 1) != 0;
 }
 
 /* accept reserves the new descriptor's number before it waits: with none left it fails at once. */
@@ -65,6 +64,8 @@ static long begin_turn(struct vthread *v, struct fdesc *d)
             cancel_point(v);
             if (v->sig_ran & SIG_RAN_PLAIN)
                 return -EINTR;
+            if (cancel_stopped(v))
+                return -ECANCELED;
         }
     }
     return 0;
@@ -130,9 +131,8 @@ static long wait_connected(struct vthread *v, struct fdesc *d, const struct sock
     io_wait_init(v, &w, d, FD_WRITE);
     for (;;) {
         struct pollfd p = { d->fd, POLLOUT, 0 };
-        struct timespec zero = { 0, 0 };
 
-        r = SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8);
+        r = sys_poll_now(&p, 1);
         if (r != 0)
             break;
         r = io_wait_more(v, &w);

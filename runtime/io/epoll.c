@@ -40,7 +40,7 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
             r = -EINTR;
             break;
         }
-        if (deadline != 0 && loop_blocks(v)) {
+        if (deadline != 0 && !cancel_stopped(v) && loop_blocks(v)) {
             r = block(v, epfd, ev, max, deadline);
             break;
         }
@@ -51,6 +51,10 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
         why = pollset_park(v, &p, 1, nodes, deadline, wait_on(WAIT_EPOLL, fd_peek(epfd)));
         if (why == W_CLOSED) {
             r = -EBADF;
+            break;
+        }
+        if (why == W_INTR && cancel_stopped(v) && !v->sig_ran && !cancel_pending(v)) {
+            r = -ECANCELED;
             break;
         }
         if (why == W_TIMEOUT)

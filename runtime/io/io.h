@@ -47,7 +47,7 @@ long io_pselect(struct vthread *v, int n, fd_set *r, fd_set *w, fd_set *e, struc
                 bool update_timeout);
 long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max, const struct timespec *timeout, const uint64_t *mask);
 
-/* 0, or -EINTR with *left set (relative sleeps). */
+/* 0, or -EINTR or -ECANCELED with *left set (relative sleeps). */
 long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct timespec *t, struct timespec *left);
 /* As sched_yield(2). */
 void io_yield(struct vthread *v);

@@ -17,8 +17,6 @@
 
 #define ON_STACK 16
 
-static const struct timespec no_wait;
-
 void mask_begin(struct mask_scope *s, struct vthread *v, const uint64_t *mask)
 {
     s->v = v;
@@ -184,13 +182,21 @@ static void exact_close(struct exact *x)
 
 static long poll_now(struct pollfd *fds, nfds_t n)
 {
-    return SYS5(SYS_ppoll, fds, n, &no_wait, NULL, 8);
+    return sys_poll_now(fds, n);
 }
 
 enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline,
                               struct wait_on what)
 {
     return park_on(v, fds, n, nodes, NULL, deadline, what);
+}
+
+/* What came instead of an event. */
+static long interrupted(struct vthread *v, enum wake_reason why)
+{
+    if (v->sig_ran || cancel_pending(v))
+        return -EINTR;
+    return why == W_INTR && cancel_stopped(v) ? -ECANCELED : 0;
 }
 
 static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline)
@@ -211,10 +217,9 @@ static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
         if (r != 0 || why == W_TIMEOUT)
             break;
         why = park_on(v, &x.inner, 1, own, &x, deadline, wait_on_many(WAIT_POLL, fds, (uint32_t)n));
-        if (v->sig_ran || cancel_pending(v)) {
-            r = -EINTR;
+        r = interrupted(v, why);
+        if (r)
             break;
-        }
     }
     exact_close(&x);
     return r;
@@ -224,10 +229,10 @@ static long poll_plain(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
 {
     for (;;) {
         enum wake_reason why = park_on(v, fds, n, nodes, NULL, deadline, wait_on_many(WAIT_POLL, fds, (uint32_t)n));
-        long r;
+        long r = interrupted(v, why);
 
-        if (v->sig_ran || cancel_pending(v))
-            return -EINTR;
+        if (r)
+            return r;
         pollset_note(fds, n, nodes);
         r = poll_now(fds, n);
         if (r != 0 || why == W_TIMEOUT)

@@ -19,7 +19,7 @@ void mask_end(struct mask_scope *s);
 /* *out: CLOCK_MONOTONIC ns, NO_DEADLINE for t == NULL, 0: do not wait.  0, -EFAULT or -EINVAL. */
 int pollset_deadline(const struct timespec *t, uint64_t *out);
 /* poll(2) until the deadline.  revents are set.  The count, 0 at the deadline, or -errno (-EINTR: a handler ran or the
- * vthread is cancelled). */
+ * vthread is cancelled; -ECANCELED). */
 long pollset_wait(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t deadline);
 
 /* The wait itself, for sets of events that are readable and writable only.  nodes: two per descriptor.  First note, then ask

@@ -40,11 +40,15 @@ static long select_now(int n, fd_set *r, fd_set *w, fd_set *e, fd_set *const sav
 {
     fd_set *const sets[3] = { r, w, e };
     struct timespec zero = { 0, 0 };
+    long got;
 
-    for (int i = 0; i < 3; i++)
-        if (sets[i])
-            memcpy(sets[i], saved[i], set_bytes(n));
-    return SYS6(SYS_pselect6, n, r, w, e, &zero, NULL);
+    do {
+        for (int i = 0; i < 3; i++)
+            if (sets[i])
+                memcpy(sets[i], saved[i], set_bytes(n));
+        got = SYS6(SYS_pselect6, n, r, w, e, &zero, NULL);
+    } while (got == -EINTR); /* see sys_poll_now */
+    return got;
 }
 
 static long select_loop(struct vthread *v, int n, fd_set *r, fd_set *w, fd_set *e, uint64_t deadline)

@@ -63,7 +63,7 @@ long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct time
         park_until(v, d);
         parked = true;
         cancel_point(v);
-        if (!v->sig_ran)
+        if (!v->sig_ran && !cancel_stopped(v))
             continue;
         if (left && !absolute) {
             now = now_ns();
@@ -71,7 +71,7 @@ long io_sleep(struct vthread *v, clockid_t clk, bool absolute, const struct time
             left->tv_sec = (time_t)(d / NSEC_PER_SEC);
             left->tv_nsec = (long)(d % NSEC_PER_SEC);
         }
-        return -EINTR;
+        return v->sig_ran ? -EINTR : -ECANCELED;
     }
 }
 

@@ -35,9 +35,8 @@ static long blocking_xfer(struct vthread *v, const struct xfer *x)
 static int ready_now(int fd, bool write)
 {
     struct pollfd p = { fd, write ? POLLOUT : POLLIN, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return (int)SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8);
+    return (int)sys_poll_now(&p, 1);
 }
 
 /* A descriptor where neither flag works: wait until poll says ready, then call, announced. */
@@ -76,9 +75,8 @@ static long try_nowait(const struct xfer *x, enum fd_kind kind)
 static bool broken(int fd)
 {
     struct pollfd p = { fd, POLLOUT, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) > 0 && (p.revents & (POLLERR | POLLHUP));
+    return sys_poll_now(&p, 1) > 0 && (p.revents & (POLLERR | POLLHUP));
 }
 
 static size_t total(const struct iovec *iov, int n)

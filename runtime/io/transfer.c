@@ -73,9 +73,8 @@ static size_t piece_of(const struct end *out, size_t n)
 static bool end_ready(const struct end *e)
 {
     struct pollfd p = { e->d->fd, e->dir == FD_READ ? POLLIN : POLLOUT, 0 };
-    struct timespec zero = { 0, 0 };
 
-    return !e->waits || SYS5(SYS_ppoll, &p, 1, &zero, NULL, 8) != 0 || (e->socket && e->dir == FD_WRITE && room_of(e) > 0);
+    return !e->waits || sys_poll_now(&p, 1) != 0 || (e->socket && e->dir == FD_WRITE && room_of(e) > 0);
 }
 
 /* Until both are ready at the same look.  0, -EAGAIN (a socket's timeout), -EINTR, -EBADF. */

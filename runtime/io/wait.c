@@ -34,7 +34,7 @@ static long park(struct vthread *v, struct io_wait *w)
         return -EBADF;
     case W_INTR:
         cancel_point(v);
-        return v->sig_ran & ends ? -EINTR : 0;
+        return v->sig_ran & ends ? -EINTR : cancel_stopped(v) ? -ECANCELED : 0;
     default:
         return 0;
     }

@@ -25,7 +25,7 @@ static inline void io_wait_init(struct vthread *v, struct io_wait *w, struct fde
     w->asked = false;
     w->look = 0;
 }
-/* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF. */
+/* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF, -ECANCELED. */
 long io_wait_more(struct vthread *v, struct io_wait *w);
 /* Before the first attempt, where it is expected to find nothing and the mode is known to be blocking: saves the attempt, and
  * asking for the mode.  Expected: after a read that took all there was, or where earlier calls had to wait (a message at a time

@@ -106,7 +106,7 @@ static bool look(struct proc *p, uint64_t now)
         p->mon_cpu = 0;
     }
     /* One that goes in and out of the runtime without pause computes too: only this is not the moment. */
-    if (state == P_RT || load_relaxed(&vthr_nlive) < 2)
+    if (state == P_RT || (load_relaxed(&vthr_nlive) < 2 && timers_next(&p->timers) == NO_DEADLINE)) /* nobody to gain by it */
         return false;
     if (now - p->mon_word_since < BLOCK_NS && now - p->mon_since < compute_ns())
         return false;

@@ -132,7 +132,7 @@ void block_begin(struct vthread *v, bool sure)
         lost_proc(c);
         return;
     }
-    if (sure && load_relaxed(&vthr_nlive) > 1) {
+    if (sure && (load_relaxed(&vthr_nlive) > 1 || timers_next(&p->timers) != NO_DEADLINE)) {
         rt_hold(v);
         if (proc_handoff(p, (uint64_t)(uintptr_t)c | P_BLOCK, HANDOFF_ANNOUNCED))
             c->proc = NULL;

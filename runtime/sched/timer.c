@@ -115,8 +115,27 @@ void timer_del(struct timer *t)
     unlock(&ts->lk);
 }
 
+void timer_del_fired(struct timer *t)
+{
+    timer_del(t);
+    while (load_acquire(&t->firing))
+        SYS0(SYS_sched_yield);
+}
+
+static void fire_all(struct timer *t)
+{
+    while (t) {
+        struct timer *next = t->next_due;
+
+        t->fire(t);
+        store_release(&t->firing, 0u); /* it may be gone from here on */
+        t = next;
+    }
+}
+
 unsigned timers_run(struct timers *ts, uint64_t now)
 {
+    struct timer *due = NULL;
     unsigned n = 0;
 
     if (timers_next(ts) > now)
@@ -127,10 +146,17 @@ unsigned timers_run(struct timers *ts, uint64_t now)
 
         remove_at(ts, 0);
         /* Under the lock: timer_del of a waiter that goes on meanwhile waits for it. */
-        waiter_wake_batch(t->w, t->ticket, W_TIMEOUT);
+        if (t->w) {
+            waiter_wake_batch(t->w, t->ticket, W_TIMEOUT);
+        } else {
+            store_relaxed(&t->firing, 1u);
+            t->next_due = due;
+            due = t;
+        }
         n++;
     }
     ts->fired += n;
     unlock(&ts->lk);
+    fire_all(due);
     return n;
 }

@@ -1,4 +1,4 @@
-/* Timers: when a waiter's episode ends by itself.  One binary heap per processor, in ns of CLOCK_MONOTONIC.
+/* Timers: when a waiter's episode ends by itself, or something else is due.  One binary heap per processor, in ns of CLOCK_MONOTONIC.
  *
  * Why not libev's: its clock is a double that is read once per iteration, so a timer set late in an iteration fires
  * early unless the loop's time is updated first (two clock reads), and epoll rounds to milliseconds.  Here a sleeping
@@ -13,6 +13,10 @@ struct timer {
     struct waiter *w;
     struct timers *home; /* heap it is in; NULL: none.  Written by the waiter only. */
     uint32_t pos;        /* index + 1 in the heap, 0: not there.  Protected by home->lk. */
+    /* Not a waiter's (w == NULL): called without the lock, on a carrier's own context. */
+    void (*fire)(struct timer *);
+    struct timer *next_due;
+    uint32_t firing;     /* 1 from when it was due until fire has returned */
 };
 
 struct timers {
@@ -30,6 +34,8 @@ void timers_init(struct timers *ts);
 int timer_add(struct timers *ts, struct timer *t, struct waiter *w, uint64_t ticket, uint64_t at);
 /* After it the heap no longer refers to t. */
 void timer_del(struct timer *t);
+/* As timer_del; a call of fire that has begun has ended, too. */
+void timer_del_fired(struct timer *t);
 /* Wakes all that are due at `now`; returns how many. */
 unsigned timers_run(struct timers *ts, uint64_t now);
 static inline uint64_t timers_next(struct timers *ts)

@@ -45,6 +45,26 @@ bool waiter_wake_batch(struct waiter *w, uint64_t ticket, enum wake_reason reaso
     return true;
 }
 
+bool waiter_claim(struct waiter *w, uint64_t ticket, struct waiter_claim *c)
+{
+    uint64_t was;
+
+    c->w = w;
+    c->vt = w->vt;
+    if (!claim(w, ticket, W_GIVEN, &was))
+        return false;
+    c->parked = was == W_PARKED;
+    return true;
+}
+
+void waiter_go(const struct waiter_claim *c)
+{
+    if (!c->vt)
+        sys_futex_wake((uint32_t *)&c->w->word, 1); /* the address only: the waiter may be gone */
+    else if (c->parked)
+        sched_ready(c->vt);
+}
+
 static enum wake_reason park_native(struct waiter *w, uint64_t deadline)
 {
     for (;;) {
@@ -68,11 +88,11 @@ static void arm_timer(struct vthread *v, uint64_t ticket, uint64_t deadline)
         waiter_wake(&v->w, ticket, W_TIMEOUT); /* no memory: an early look is better than none */
 }
 
-/* Something came between the caller's last look and now, or a handler ran since its call began.  What comes later finds
- * us PARKING or PARKED (thread/signal.c). */
+/* Something came between the caller's last look and now, or a handler ran since its call began, or the scope around it is
+ * cancelled.  What comes later finds us PARKING or PARKED (thread/signal.c). */
 static bool wants_interrupt(struct vthread *v)
 {
-    if (v->sig_ran & v->intr)
+    if ((v->sig_ran & v->intr) | (load_relaxed(&v->stopped) & v->cancellable))
         return true;
     if (!load_relaxed(&v->attention))
         return false;
@@ -88,7 +108,7 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline)
         return park_native(w, deadline);
     if (deadline != NO_DEADLINE)
         arm_timer(v, w->word >> 3, deadline);
-    if (unlikely(load_relaxed(&v->attention) | (v->sig_ran & v->intr)) && wants_interrupt(v))
+    if (unlikely(load_relaxed(&v->attention) | (v->sig_ran & v->intr) | (load_relaxed(&v->stopped) & v->cancellable)) && wants_interrupt(v))
         waiter_wake(w, w->word >> 3, W_INTR);
     cur = load_acquire(&w->word);
     if ((cur & W_MASK) == W_PARKING) {

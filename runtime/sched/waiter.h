@@ -28,6 +28,7 @@ enum wake_reason {
     W_TIMEOUT = 4, /* the deadline came first */
     W_INTR = 5,    /* a signal or a cancellation */
     W_CLOSED = 6,  /* what was waited for is gone (descriptor closed) */
+    W_GIVEN = 7,   /* the waker completed the operation itself: see waiter_claim */
     W_MASK = 7
 };
 
@@ -107,5 +108,16 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline);
 bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason);
 /* As waiter_wake, but a batch of events goes to the tail of the run queue in order, not to the fast slot. */
 bool waiter_wake_batch(struct waiter *w, uint64_t ticket, enum wake_reason reason);
+
+/* waiter_wake in two halves, for a waker with something to do in between that nobody else may have done: it claims the episode,
+ * hands over, says so where the waiter looks (a waiter that was still PARKING runs on at the claim and waits for it), and
+ * lets it go. */
+struct waiter_claim {
+    struct waiter *w;
+    struct vthread *vt;
+    bool parked;
+};
+bool waiter_claim(struct waiter *w, uint64_t ticket, struct waiter_claim *c);
+void waiter_go(const struct waiter_claim *c);
 
 VTHR_END_DECLS

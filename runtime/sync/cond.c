@@ -5,7 +5,10 @@
  * woken waiter does not touch the condition again: it may be destroyed by then (POSIX allows it after a broadcast).
  *
  * The mutex is released after queueing and before parking, so a signal sent with the mutex held finds the waiter.
- * Cancellation: the waiter takes the mutex again before it acts (pthread_cond_wait(3p)).
+ * Cancellation: the waiter takes the mutex again before it acts (pthread_cond_wait(3p)).  A scope's cancellation (vthr.h) ends the wait
+ * with ECANCELED.  POSIX has no such error, and much code waits in a loop without looking at the result; level-triggered,
+ * that loop would spin.  So a wait that begins when the scope is cancelled already does wait, for a moment: such
+ * code polls, and goes on when its condition comes true.
  *
  * glibc's fields: pthread_cond_init leaves all zero but __wrefs (bit 0 process-shared, bit 1 CLOCK_MONOTONIC).
  * Process-shared conditions are glibc's own; their waits are announced blocking calls. */
@@ -31,6 +34,8 @@ static bool is_shared(pthread_cond_t *c)
     return (c->__data.__wrefs & WREFS_SHARED) != 0;
 }
 
+#define STOPPED_WAIT_NS 1000000ull
+
 static void count_off(void *arg)
 {
     uint32_t *n = arg;
@@ -38,11 +43,13 @@ static void count_off(void *arg)
     store_relaxed(n, *n - 1);
 }
 
+/* 0 also when interrupted: a spurious wake, which POSIX allows. */
 static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
 {
     struct waiter native, *w;
     struct lot_node n;
     struct lot_bucket *b;
+    bool stopped, shortened = false;
     unsigned count;
     int r;
 
@@ -59,14 +66,23 @@ static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
         wait_leave(w);
         return r;
     }
+    stopped = w->vt && cancel_stopped(w->vt);
+    if (stopped) {
+        uint64_t moment = now_ns() + STOPPED_WAIT_NS;
+
+        shortened = moment < deadline;
+        deadline = shortened ? moment : deadline;
+    }
     if (w->vt)
-        w->vt->cancellable = 1;
+        w->vt->cancellable = !stopped; /* set a moment ago: the next wait will see it */
     r = lot_park_undo(&n, deadline, count_off, waiters_of(c));
     if (w->vt)
         w->vt->cancellable = 0;
     wait_leave(w);
     mutex_reacquire(m, count);
-    return r == -ETIMEDOUT ? ETIMEDOUT : 0; /* interrupted: a spurious wake, which POSIX allows */
+    if (r == -ETIMEDOUT)
+        return shortened ? ECANCELED : ETIMEDOUT;
+    return r == -EINTR && w->vt && !stopped && cancel_stopped(w->vt) ? ECANCELED : 0;
 }
 
 static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, bool clock_given)

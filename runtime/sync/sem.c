@@ -82,6 +82,8 @@ int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
             cancel_point(v);
             if (v->sig_ran & ends)
                 return -EINTR;
+            if (cancel_stopped(v))
+                return -ECANCELED;
         }
     }
 }

@@ -27,6 +27,14 @@ void cancel_async_point(struct vthread *v)
         cancel_act(v);
 }
 
+/* As for a signal: who sees the flag does not begin to wait, who does not is found waiting (thread/signal.c). */
+void cancel_stop(struct vthread *v)
+{
+    store_relaxed(&v->stopped, 1);
+    if (v != vthr_self)
+        signal_nudge(v);
+}
+
 bool cancel_hold(struct vthread *v)
 {
     int *word = image_cancel_word(v->pd);

@@ -42,6 +42,8 @@ int thread_join(pthread_t th, void **result, uint64_t deadline)
             return ETIMEDOUT;
         if (self)
             cancel_point(self);
+        if (r == -EINTR && self && cancel_stopped(self) && !load_acquire(&v->done))
+            return ECANCELED;
     }
     c.v = NULL;
     if (result)

@@ -56,7 +56,7 @@ static void default_action(int sig)
 /* What belongs to the call that a handler interrupts. */
 struct interrupted {
     uint64_t sigwaiting;
-    uint8_t sig_ran, intr;
+    uint8_t sig_ran, intr, cancellable;
 };
 
 /* The handler returns to the program, or into the frame that the kernel made, in a child without the runtime.  A call that it
@@ -122,7 +122,7 @@ static void call_with_context(uintptr_t top, struct call *c, uint64_t *mask, sta
 static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struct sigaction *a, void *uc)
 {
     ucontext_t *frame = uc;
-    struct interrupted was = { v->sigwaiting, v->sig_ran, v->intr };
+    struct interrupted was = { v->sigwaiting, v->sig_ran, v->intr, v->cancellable };
     struct call call = { a, sig, info, uc };
     ucontext_t made;
     uint64_t mask = v->sigmask;
@@ -131,7 +131,7 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
     int saved = errno;
 
     v->sigwaiting = 0;
-    v->sig_ran = v->intr = 0;
+    v->sig_ran = v->intr = v->cancellable = 0;
     v->sigmask |= set_bits(&a->sa_mask) | (a->sa_flags & SA_NODEFER ? 0 : SIGBIT(sig));
     if (!uc && (a->sa_flags & SA_SIGINFO))
         call.uc = made_context(&made);
@@ -146,6 +146,7 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
     sig_handler_returned(v, mask);
     v->sigwaiting = was.sigwaiting;
     v->intr = was.intr;
+    v->cancellable = was.cancellable;
     v->sig_ran = was.sig_ran | (a->sa_flags & SA_RESTART ? SIG_RAN_RESTART : SIG_RAN_PLAIN);
     fence_seq_cst(); /* as in signal_wait */
     errno = saved;
@@ -246,7 +247,7 @@ void sig_deliver_all(struct vthread *v, void *uc)
 }
 
 /* The flag stays up while there is something that only the next wait can act on: a deferred cancellation, a signal for a
- * sigwait, a handler that ends the call in progress; so that what came just before a wait ends it.
+ * sigwait, a handler or a scope's cancellation that ends the call in progress; so that what came just before a wait ends it.
  * It goes down by an exchange: a plain store could become visible after a sender's, and wipe that out, though sigpending was
  * read before it. */
 void sig_attend(struct vthread *v, void *uc)
@@ -257,7 +258,8 @@ void sig_attend(struct vthread *v, void *uc)
             sig_deliver_all(v, uc);
         cancel_async_point(v);
     } while (load_relaxed(&v->attention)); /* a nudge that came while a lock was held left it to us */
-    if (cancel_pending(v) || (load_relaxed(&v->sigpending) & v->sigwaiting) || (v->sig_ran & v->intr))
+    if (cancel_pending(v) || (load_relaxed(&v->sigpending) & v->sigwaiting) || (v->sig_ran & v->intr) ||
+        (load_relaxed(&v->stopped) & v->cancellable))
         store_relaxed(&v->attention, 1);
 }
 

@@ -8,6 +8,7 @@
 int signal_suspend(struct vthread *v, uint64_t mask)
 {
     uint64_t old = v->sigmask;
+    int r = -EINTR;
 
     cancel_point(v); /* a request that the thread made itself raises no attention */
     v->sig_ran = 0;
@@ -22,9 +23,13 @@ int signal_suspend(struct vthread *v, uint64_t mask)
         v->cancellable = 0;
         rt_leave(v);
         cancel_point(v);
+        if (!v->sig_ran && cancel_stopped(v)) {
+            r = -ECANCELED;
+            break;
+        }
     }
     signal_mask(v, SIG_SETMASK, &old, NULL);
-    return -EINTR;
+    return r;
 }
 
 static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
@@ -45,10 +50,17 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         }
         /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
         v->intr = SIG_RAN_ANY;
+        v->cancellable = 1;
+        compiler_barrier(); /* a cancellation that comes from here on ends the call */
+        if (cancel_stopped(v)) {
+            v->intr = v->cancellable = 0;
+            return -ECANCELED;
+        }
         block_begin(v, true);
         block_note(v, wait_on(WAIT_SIGNAL, NULL));
         r = arch_syscall_intr(&v->attention, SYS_rt_sigtimedwait, (long)&set, (long)info, (long)tp, 8, 0, 0);
         arch_tp_mend();
+        v->cancellable = 0;
         block_end(v);
         v->intr = 0;
         if (r > 0)
