@@ -1,205 +1,218 @@
-/* Scopes and their tasks: see vthr.h.
+/* Scopes: opening, leaving, settings.  See scope.h for who is in which list.
  *
- * live counts the tasks that have not ended; the opener waits on it in the parking lot.  A task's end is, in this order: its
- * result, done (joiners wait on it), live.  Whoever takes live to 0 wakes by address only: the scope may be freed by then.
- * Tasks are linked for being freed with their scope, by CAS, as any thread inside may spawn.
- *
- * `inner` is the innermost scope around the running code; an opener's chain of parents goes on through its task's scope, so
- * a look at cancellation walks up. */
-#include "runtime/api/vthr.h"
-#include "runtime/base/atomic.h"
-#include "runtime/base/panic.h"
-#include "runtime/base/real.h"
-#include "runtime/sched/lot.h"
+ * A scope is left when no task is live.  Its owner waits for that with a waiter that the last task claims (task.c) under the scope's
+ * lock, the last thing that a task does with the scope; the owner takes the lock once more before it frees it.  When
+ * only daemons are left the scope is cancelled.  The wait is ended by nothing else. */
+#include "runtime/api/scope.h"
+#include "runtime/api/local.h"
+#include "runtime/api/held.h"
 #include "runtime/thread/thread.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 
-struct vthr_scope {
-    struct vthr_scope *parent;
-    struct vthr_task *tasks;
-    pthread_t owner;
-    uint32_t live;
-    uint32_t cancelled;
-    int error; /* of the first task that failed; by CAS from 0 */
-};
-
-struct vthr_task {
-    struct vthr_task *next;
-    struct vthr_scope *scope;
-    vthr_fn *fn;
-    void *arg, *value;
-    int error;
-    uint32_t done, taken;
-};
-
-static VTHR_TLS struct vthr_scope *inner;
-static VTHR_TLS struct vthr_task *running;
-
-static void misuse(const char *what, const void *obj) VTHR_NORETURN;
-static void misuse(const char *what, const void *obj)
-{
-    char hex[17];
-    uintptr_t a = (uintptr_t)obj;
-
-    for (int i = 15; i >= 0; i--, a >>= 4)
-        hex[i] = "0123456789abcdef"[a & 15];
-    hex[16] = 0;
-    vthr_say(what, " (at 0x", hex, ")", NULL);
-    abort();
-}
-
-static bool cancelled_in(const struct vthr_scope *s)
-{
-    for (; s; s = s->parent)
-        if (load_acquire(&s->cancelled))
-            return true;
-    return false;
-}
-
-static void count_down(struct vthr_scope *s)
-{
-    if (fetch_sub_acq_rel(&s->live, 1u) == 1)
-        lot_wake(&s->live, INT_MAX);
-}
-
-/* Runs also when pthread_exit or pthread_cancel unwinds the task. */
-static void task_end(struct vthr_task **task)
-{
-    struct vthr_task *t = *task;
-    struct vthr_scope *s = t->scope;
-    int none = 0;
-
-    if (inner != s)
-        misuse("a task ended with a scope still open", inner);
-    if (t->error) {
-        cas_acq_rel(&s->error, &none, t->error);
-        store_release(&s->cancelled, 1u);
-    }
-    store_release(&t->done, 1u);
-    lot_wake(&t->done, INT_MAX);
-    count_down(s);
-}
-
-static void *task_main(void *arg)
-{
-    __attribute__((cleanup(task_end))) struct vthr_task *t = arg;
-    void *value = NULL;
-
-    running = t;
-    inner = t->scope;
-    t->error = ECANCELED; /* unless fn returns */
-    t->error = t->fn(t->arg, &value);
-    t->value = value;
-    return NULL;
-}
-
-static int start(struct vthr_task *t)
-{
-    pthread_t th;
-    bool virtual_ = vthr_activate();
-    int r = virtual_ ? thread_create(&th, NULL, task_main, t, false) : REAL(pthread_create)(&th, NULL, task_main, t);
-
-    if (r == 0)
-        (void)(virtual_ ? thread_detach(th) : REAL(pthread_detach)(th));
-    return r;
-}
+VTHR_TLS struct strand *vthr_strand;
+VTHR_TLS struct vthr_scope *vthr_inner;
 
 /* For debuggers. */
 static void say_places(void)
 {
     vthr_scope_places.parent = offsetof(struct vthr_scope, parent);
-    vthr_scope_places.owner = offsetof(struct vthr_scope, owner);
+    vthr_scope_places.owner = offsetof(struct vthr_scope, thread);
     vthr_scope_places.live = offsetof(struct vthr_scope, live);
-    vthr_scope_places.cancelled = offsetof(struct vthr_scope, cancelled);
-    store_release(&vthr_scope_places.inner, (int64_t)((uintptr_t)&inner - (uintptr_t)arch_tp()));
+    vthr_scope_places.cancelled = offsetof(struct vthr_scope, stop);
+    store_release(&vthr_scope_places.inner, (int64_t)((uintptr_t)&vthr_inner - (uintptr_t)arch_tp()));
+}
+
+static struct strand *begin_strand(struct vthr_scope *s)
+{
+    if (!vthr_strand) {
+        list_init(&s->first.link);
+        s->first.vt = vthr_self;
+        vthr_strand = &s->first;
+    }
+    return vthr_strand;
+}
+
+static void init(struct vthr_scope *s)
+{
+    lock_init(&s->lk, RANK_SCOPE);
+    list_init(&s->strands);
+    list_init(&s->children);
+    list_init(&s->sibling);
+    list_init(&s->tasks);
+    list_init(&s->spawners);
+    s->deadline = NO_DEADLINE;
+}
+
+static void lock_two(struct vthr_scope *outer, struct vthr_scope *s)
+{
+    if (outer) {
+        lock(&outer->lk);
+        vthr_rank_pop(RANK_SCOPE);
+    }
+    lock(&s->lk);
+}
+static void unlock_two(struct vthr_scope *outer, struct vthr_scope *s)
+{
+    unlock(&s->lk);
+    if (outer)
+        unlock(&outer->lk);
+}
+
+/* Both locked. */
+static void move_strand(struct strand *me, struct vthr_scope *to)
+{
+    list_del(&me->link);
+    me->inner = vthr_inner = to;
+    if (to)
+        list_add_tail(&to->strands, &me->link);
+    if (me->vt)
+        store_relaxed(&me->vt->stopped, to && to->stop);
 }
 
 VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
 {
-    struct vthr_scope *s = calloc(1, sizeof *s);
+    struct vthr_scope *s = calloc(1, sizeof *s), *outer;
+    struct vthread *v;
+    struct strand *me;
 
     if (!s)
         return ENOMEM;
+    vthr_activate();
     if (unlikely(!load_relaxed(&vthr_scope_places.inner)))
         say_places();
-    s->parent = inner;
-    s->owner = pthread_self();
-    *scope = inner = s;
+    init(s);
+    s->thread = pthread_self();
+    s->owner = me = begin_strand(s);
+    s->parent = outer = me->inner;
+    s->locals = locals_ref(me->locals);
+    v = wake_enter();
+    lock_two(outer, s);
+    if (outer) {
+        s->stop = outer->stop;
+        outer->used = true;
+        list_add_tail(&outer->children, &s->sibling);
+    }
+    move_strand(me, s);
+    unlock_two(outer, s);
+    wake_leave(v);
+    *scope = s;
     return 0;
+}
+
+VTHR_EXPORT int vthr_scope_shield(struct vthr_scope *s)
+{
+    struct vthr_scope *outer = s->parent;
+    struct vthread *v;
+    int r = 0;
+
+    if (s->owner != vthr_strand)
+        api_misuse("a scope is shielded by a thread that did not open it", s);
+    v = wake_enter();
+    lock_two(outer, s);
+    if (s->used || s->owner->inner != s) {
+        r = EBUSY;
+    } else {
+        s->shielded = true;
+        s->stop = s->own;
+        if (s->owner->vt)
+            store_relaxed(&s->owner->vt->stopped, s->stop);
+    }
+    unlock_two(outer, s);
+    wake_leave(v);
+    return r;
+}
+
+VTHR_EXPORT int vthr_scope_limit(struct vthr_scope *s, unsigned n)
+{
+    struct vthread *v = wake_enter();
+    int r = 0;
+
+    lock(&s->lk);
+    if (s->used)
+        r = EBUSY;
+    else
+        s->limit = n;
+    unlock(&s->lk);
+    wake_leave(v);
+    return r;
+}
+
+enum children { CHILDREN_NONE, CHILDREN_DAEMONS, CHILDREN_SOME };
+
+/* Locked. */
+static enum children children_of(const struct vthr_scope *s)
+{
+    return s->live ? CHILDREN_SOME : s->daemons == 0 ? CHILDREN_NONE : s->stop ? CHILDREN_SOME : CHILDREN_DAEMONS;
+}
+
+static void park_leaver(struct vthr_scope *s, struct waiter *w)
+{
+    s->leaver = w;
+    s->leaver_ticket = waiter_prepare(w, wait_on(WAIT_SCOPE, s));
+    unlock(&s->lk);
+    waiter_park(w, NO_DEADLINE);
+    lock(&s->lk);
+    s->leaver = NULL;
+}
+
+static void wait_for_tasks(struct vthr_scope *s)
+{
+    enum children left;
+
+    do {
+        struct waiter native, *w = wait_enter(&native); /* handlers run between two turns */
+
+        lock(&s->lk);
+        left = children_of(s);
+        if (left == CHILDREN_SOME)
+            park_leaver(s, w);
+        unlock(&s->lk);
+        if (left == CHILDREN_DAEMONS)
+            scope_cancel_tree(s);
+        wait_leave(w);
+    } while (left != CHILDREN_NONE);
+}
+
+static void free_tasks(struct vthr_scope *s)
+{
+    struct list *it, *tmp;
+
+    list_for_each_safe (it, tmp, &s->tasks)
+        free(container_of(it, struct vthr_task, kept));
+}
+
+static int result_of(const struct vthr_scope *s)
+{
+    return s->error ? s->error : s->cut && !s->own ? ECANCELED : 0;
 }
 
 VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
 {
-    struct vthr_task *t, *next;
-    uint32_t n;
+    struct vthr_scope *outer = s->parent;
+    struct strand *me = vthr_strand;
+    struct vthread *v;
     int error;
 
-    if (s->owner != pthread_self())
-        misuse("a scope is left by a thread that did not open it", s);
-    if (inner != s)
-        misuse("a scope is left before one that was opened inside it", s);
-    while ((n = load_acquire(&s->live)) != 0)
-        lot_wait(&s->live, n, NO_DEADLINE, wait_on(WAIT_SCOPE, s));
-    inner = s->parent;
-    error = s->error;
-    for (t = s->tasks; t; t = next) {
-        next = t->next;
-        free(t);
-    }
+    if (!me || s->owner != me)
+        api_misuse("a scope is left by a thread that did not open it", s);
+    if (me->inner != s)
+        api_misuse("a scope is left before one that was opened inside it", s);
+    wait_for_tasks(s);
+    v = wake_enter();
+    scope_deadline_end(s);
+    semaphore_give_back(me, s);
+    lock_two(outer, s);
+    list_del(&s->sibling);
+    move_strand(me, outer);
+    unlock_two(outer, s);
+    wake_leave(v);
+    locals_unref(me->locals);
+    me->locals = s->locals;
+    if (me == &s->first)
+        vthr_strand = NULL;
+    error = result_of(s);
+    free_tasks(s);
     free(s);
     return error;
-}
-
-VTHR_EXPORT void vthr_scope_cancel(struct vthr_scope *s)
-{
-    store_release(&s->cancelled, 1u);
-}
-
-VTHR_EXPORT int vthr_cancelled(void)
-{
-    return cancelled_in(inner);
-}
-
-VTHR_EXPORT int vthr_spawn(struct vthr_scope *s, struct vthr_task **task, vthr_fn *fn, void *arg)
-{
-    struct vthr_task *t;
-    int r;
-
-    if (cancelled_in(s))
-        return ECANCELED;
-    t = calloc(1, sizeof *t);
-    if (!t)
-        return ENOMEM;
-    t->scope = s;
-    t->fn = fn;
-    t->arg = arg;
-    fetch_add_acq_rel(&s->live, 1u);
-    r = start(t);
-    if (r) {
-        free(t);
-        count_down(s);
-        return r;
-    }
-    /* The caller holds the scope open: it is the opener, or a task that is counted. */
-    t->next = load_relaxed(&s->tasks);
-    while (!cas_acq_rel(&s->tasks, &t->next, t))
-        ;
-    if (task)
-        *task = t;
-    return 0;
-}
-
-VTHR_EXPORT int vthr_join(struct vthr_task *t, void **value)
-{
-    if (t == running)
-        return EDEADLK;
-    while (!load_acquire(&t->done))
-        lot_wait(&t->done, 0, NO_DEADLINE, wait_on(WAIT_TASK, t));
-    if (xchg_acq_rel(&t->taken, 1u))
-        return EALREADY;
-    if (t->error == 0 && value)
-        *value = t->value;
-    return t->error;
 }

@@ -2,13 +2,27 @@
  *
  * A scope owns the tasks that are spawned into it and is not left before all of them have ended.  A task is a function call
  * on a virtual thread of its own; its result is a value or an error.  Functions return 0 or an errno value and do not
- * touch errno.  What each of them does when it is misused is in its comment: where that is "aborts", one line on stderr
- * names the scope or task first.
+ * touch errno, unless they say otherwise.  What each of them does when it is misused is in its comment: where that is
+ * "aborts", one line on stderr names the object first.
  *
  * All functions may be called by any thread of the process, also one that a library made with pthread_create, unless they say
- * otherwise.  Where threads cannot be virtual (see README.md) tasks are ordinary threads and behave the same. */
+ * otherwise.  Where threads cannot be virtual (see README.md) tasks are ordinary threads and behave the same, but for libc's calls:
+ * cancellation ends only waits of this API there.
+ *
+ * Cancellation.  When a scope is cancelled, everything that waits in it, or in a scope opened inside it, fails with ECANCELED, now and
+ * later, until the scope is left: the functions below that wait, and libc's (read, accept, connect, poll, nanosleep, sem_wait,
+ * waitpid, ...; docs/api.md has the list).  It comes at waits only: a call that need not wait does its work.  A call that
+ * fails so has taken nothing, sent nothing, locked nothing.  What goes to files goes through.
+ *
+ * Waits.  Each waiting function f has the forms f_until, which ends with ETIMEDOUT at a point of time, and try_f, which does not wait and
+ * returns EAGAIN instead.  Points of time are nanoseconds of CLOCK_MONOTONIC; VTHR_NEVER is later than all.  Handlers of
+ * signals run in these waits and do not end them.  They are cancellation points of pthread_cancel, except for
+ * vthr_scope_leave. */
 #ifndef VTHR_H
 #define VTHR_H
+
+#include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -17,38 +31,141 @@ extern "C" {
 typedef struct vthr_scope vthr_scope;
 typedef struct vthr_task vthr_task;
 
-/* What a task runs.  arg: as given to vthr_spawn.  value: where to leave the result, NULL when it is called.  Returns 0, or
- * an errno value: then the task has failed and its value is not handed out. */
-typedef int vthr_fn(void *arg, void **value);
+#define VTHR_NEVER UINT64_MAX
+
+/* ---- Time ---- */
+
+/* The time now. */
+uint64_t vthr_now(void);
+
+/* The point of time that is so many nanoseconds ahead. */
+uint64_t vthr_after(uint64_t ns);
+
+#define VTHR_MS(n) ((uint64_t)(n) * 1000000u)
+#define VTHR_S(n) ((uint64_t)(n) * 1000000000u)
+
+/* ---- Scopes ---- */
 
 /* Opens a scope inside the calling thread's innermost one, and stores it in *scope.  The calling thread must leave it.
  * Errors: ENOMEM. */
 int vthr_scope_open(vthr_scope **scope);
 
-/* Waits until every task of the scope has ended, frees the scope and its tasks, and returns the error of the task that failed
- * first, or 0.  The wait is no cancellation point of pthread_cancel: children never outlive their scope.  Handlers of signals
- * run in it and do not end it.
+/* Waits until every task of the scope has ended, frees the scope and its tasks, and returns, in this order:
+ * - the error of the task that failed first, or of vthr_scope_fail; ETIMEDOUT if the scope's deadline came before;
+ * - ECANCELED if a task ended with ECANCELED because a scope around this one was cancelled;
+ * - 0.  So a scope that was cancelled itself absorbs what its tasks make of it.
+ * Daemons are cancelled when all other tasks have ended.  Context locals and tokens of semaphores go back to what they were when the
+ * scope was opened.  The wait is ended by nothing else, neither cancellation nor pthread_cancel: children never outlive
+ * their scope.
  * Aborts: by a thread that did not open the scope; while a scope opened later by the same thread is still open. */
 int vthr_scope_leave(vthr_scope *scope);
 
-/* Asks the tasks of the scope, and of all scopes opened inside them, to end: vthr_cancelled becomes true in them and stays so.
- * The first failure of a task does the same.  It does not wait, is no failure of the scope, and wakes nobody: a wait in
- * progress goes on. */
+/* Cancels the scope and all scopes inside it; it does not wait, and is no failure.  The first failure of a task does the same.
+ * May be called by any thread that knows that the scope is still open. */
 void vthr_scope_cancel(vthr_scope *scope);
 
-/* 1 when a scope around the calling thread's code was cancelled, else 0.  Costs one load for each enclosing scope. */
+/* As a task that fails with this error (not 0). */
+void vthr_scope_fail(vthr_scope *scope, int error);
+
+/* Shields the scope: the cancellation of scopes around it does not go into it, nor do their deadlines; its own do.  For cleaning
+ * up.  Called by the opener right after opening.
+ * Errors: EBUSY, there was a task or a scope in it already.  Aborts: by a thread that did not open it. */
+int vthr_scope_shield(vthr_scope *scope);
+
+/* Cancels the scope at this point of time, unless it has been left; vthr_scope_leave returns ETIMEDOUT then.  A deadline can only be
+ * shortened, and does not extend those of scopes around it.
+ * Errors: ENOMEM.  Aborts: by a thread that did not open it. */
+int vthr_scope_deadline(vthr_scope *scope, uint64_t when);
+
+/* The same, from now on. */
+int vthr_scope_timeout(vthr_scope *scope, uint64_t ns);
+
+/* At most n tasks run in the scope at once: vthr_spawn waits.  0: any number.  A task of the scope that spawns into it has its own
+ * place and waits for another.  Called by the opener right after opening.
+ * Errors: EBUSY, there was a task or a scope in it already. */
+int vthr_scope_limit(vthr_scope *scope, unsigned n);
+
+/* 1 when waits of the calling thread fail because a scope around it is cancelled or past its deadline, else 0. */
 int vthr_cancelled(void);
 
+/* The earliest deadline that counts for the calling thread, or VTHR_NEVER. */
+uint64_t vthr_deadline(void);
+
+/* ---- Tasks ---- */
+
+/* What a task runs.  arg: as given to vthr_spawn.  value: where to leave the result, NULL when it is called.  Returns 0, or
+ * an errno value: then the task has failed and its value is not handed out.  ECANCELED in a cancelled scope is no failure. */
+typedef int vthr_fn(void *arg, void **value);
+
 /* Starts fn(arg) as a task of the scope.  task: where to store it, or NULL when nobody joins it.  The caller must be the
- * thread that opened the scope or a task inside it.  The task stays valid until the scope is left.
- * Errors: ENOMEM; EAGAIN as pthread_create; ECANCELED when a scope around the task would be cancelled: it was not started. */
+ * thread that opened the scope or a task inside it.  The task stays valid until the scope is left or it is released.  It waits when
+ * the scope has a limit.
+ * Errors: ENOMEM; EAGAIN as pthread_create; ECANCELED when a scope around the task is cancelled: it was not started. */
 int vthr_spawn(vthr_scope *scope, vthr_task **task, vthr_fn *fn, void *arg);
+
+/* The same; vthr_scope_leave does not wait for it to end by itself but cancels it when the others have ended. */
+int vthr_spawn_daemon(vthr_scope *scope, vthr_task **task, vthr_fn *fn, void *arg);
 
 /* Waits for the task to end and takes its result: a task's result is taken once.  value: where to store it, or NULL; untouched
  * on errors.
  * Returns 0 or the error of the task: what its function returned, ECANCELED if it ended by pthread_exit or pthread_cancel.
- * Errors of the call itself: EALREADY, the result was taken before; EDEADLK, the task is the caller. */
+ * Errors of the call itself: ECANCELED, the caller was cancelled; EALREADY, the result was taken before; EDEADLK, the task is
+ * the caller. */
 int vthr_join(vthr_task *task, void **value);
+int vthr_join_until(vthr_task *task, void **value, uint64_t when);
+int vthr_try_join(vthr_task *task, void **value);
+
+/* The caller will not look at the task again: its memory goes when it has ended, not with the scope.  Called once for a task, after
+ * or instead of joining. */
+void vthr_release(vthr_task *task);
+
+/* ---- Semaphores ---- */
+
+typedef struct vthr_semaphore vthr_semaphore;
+
+/* A number of tokens, of which each holder has one.  Errors: ENOMEM. */
+int vthr_semaphore_new(vthr_semaphore **semaphore, unsigned tokens);
+
+/* Aborts: while somebody has a token or waits for one. */
+void vthr_semaphore_free(vthr_semaphore *semaphore);
+
+/* Takes a token, in turn.  It goes back by vthr_give_back, or when the scope that the caller is in now is left, or its task ends,
+ * whatever comes first.
+ * Errors: ECANCELED; ENOMEM; EPERM, the caller is in no scope. */
+int vthr_acquire(vthr_semaphore *semaphore);
+int vthr_acquire_until(vthr_semaphore *semaphore, uint64_t when);
+int vthr_try_acquire(vthr_semaphore *semaphore);
+
+/* Gives the token back that the calling thread took last.  Errors: EPERM, it has none. */
+int vthr_give_back(vthr_semaphore *semaphore);
+
+/* ---- Context locals ---- */
+
+/* A key has a value for each scope and task: what vthr_set set last there, else what was set where it was opened or spawned. */
+typedef struct vthr_key {
+    unsigned index; /* 0 */
+} vthr_key;
+
+/* Sets the value until the calling thread's innermost scope is left.  Tasks spawned from here on have it, those that run already do not.
+ * Errors: ENOMEM; EPERM, the caller is in no scope. */
+int vthr_set(vthr_key *key, void *value);
+
+/* The value, or NULL. */
+void *vthr_get(const vthr_key *key);
+
+/* VTHR_LOCAL(type, name); at file scope defines a key with functions of the right type: type *name(void) and
+ * int set_name(type *value). */
+#define VTHR_LOCAL(type, name)                         \
+    static vthr_key name##_key;                        \
+    static inline type *name(void)                     \
+    {                                                  \
+        return (type *)vthr_get(&name##_key);          \
+    }                                                  \
+    static inline int set_##name(type *value)          \
+    {                                                  \
+        return vthr_set(&name##_key, (void *)(value)); \
+    }                                                  \
+    typedef int name##_local_needs_semicolon
 
 #ifdef __cplusplus
 }

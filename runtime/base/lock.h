@@ -12,6 +12,9 @@ enum vthr_rank {
     RANK_SIGNAL,   /* signal dispositions and the dispatcher's lists */
     RANK_POLLER,   /* one libev loop */
     RANK_FD,       /* one descriptor */
+    RANK_TASK,     /* native API: a task's result */
+    RANK_SCOPE,    /* native API: a scope; from the outermost inwards */
+    RANK_OBJECT,   /* native API: a channel, a semaphore, ... */
     RANK_LOT,      /* one bucket of the parking lot */
     RANK_TIMERS,   /* one processor's timers */
     RANK_GLOBAL_RUNQ,

@@ -159,6 +159,8 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
         WAIT(WAIT_SCOPE, "scope", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_TASK, "task", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_CALL, "call", VTHR_OBJ_CALL),
+        WAIT(WAIT_PLACE, "place", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_TOKEN, "token", VTHR_OBJ_ADDRESS),
     },
     .n_counters = COUNTERS,
     .counters = { COUNTER_ROWS },

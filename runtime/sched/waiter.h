@@ -56,6 +56,8 @@ enum wait_kind {
     WAIT_SCOPE,
     WAIT_TASK,
     WAIT_CALL, /* not parked: in an announced blocking call */
+    WAIT_PLACE, /* in a scope with a limit */
+    WAIT_TOKEN,
     WAIT_KINDS
 };
 

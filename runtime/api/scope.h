@@ -1,0 +1,84 @@
+/* Scopes, tasks and the threads in them, as the files of the native API see them.
+ *
+ * Strands.  A strand is a thread as the API knows it: a task's, or one that opened a scope by itself.  `vthr_strand` is the calling
+ * thread's.  A strand is in the list of its innermost scope, and scopes are in the list `children` of the scope that they
+ * were opened in, so each strand is reached from above by one way.
+ *
+ * Locks.  A scope's lock protects its lists, counts and flags, `inner` and the cancellation flag (vthread.stopped) of the strands in
+ * its list, and `shielded` of its children.  Several scopes are locked from the outermost inwards. */
+#pragma once
+#include "runtime/api/vthr.h"
+#include "runtime/api/waitq.h"
+#include "runtime/sched/timer.h"
+#include <pthread.h>
+
+struct locals;
+struct held;
+
+struct strand {
+    struct list link;          /* in inner->strands */
+    struct vthr_scope *inner;  /* NULL: in none any more */
+    struct vthread *vt;        /* NULL: native, or a task that has not begun */
+    struct vthr_task *task;    /* NULL: none of the API's */
+    struct locals *locals;     /* local.c */
+    struct held *held;         /* semaphore.c */
+    struct waiter *native;     /* waitq.c */
+    uint64_t native_ticket;
+};
+
+struct vthr_scope {
+    struct vthr_lock lk;
+    uint32_t stop;             /* cancelled, or one around it is and no shield between */
+    bool own;                  /* cancelled itself */
+    bool shielded;
+    bool cut;                  /* a task ended with ECANCELED because of `stop` */
+    bool used;                 /* something was opened or started in it */
+    int error;                 /* of the first task that failed, ETIMEDOUT of the deadline */
+    uint32_t live, daemons;    /* tasks that have not ended */
+    uint32_t limit, running;   /* limit 0: none */
+    struct vthr_scope *parent;
+    struct strand *owner;
+    pthread_t thread;          /* the owner's */
+    struct list strands, children, sibling, tasks, spawners;
+    struct waiter *leaver;     /* the owner, waiting for the tasks' end */
+    uint64_t leaver_ticket;
+    uint64_t deadline;         /* its own; read anywhere */
+    struct timer timer;
+    struct locals *locals;     /* the owner's, as they were when it was opened */
+    struct strand first;       /* the owner's, if it had none */
+};
+
+struct vthr_task {
+    struct strand strand;
+    struct list kept;          /* in scope->tasks, if somebody has the handle */
+    struct vthr_scope *scope;
+    vthr_fn *fn;
+    void *arg, *value;
+    int error;
+    bool released;             /* nobody has the handle: freed at its end.  scope->lk */
+    bool counted_off;          /* scope->lk */
+    bool daemon;
+    bool taken;                /* lk */
+    uint32_t done;             /* set under lk */
+    struct vthr_lock lk;
+    struct list waiters;
+};
+
+VTHR_BEGIN_DECLS
+extern VTHR_TLS struct strand *vthr_strand;
+extern VTHR_TLS struct vthr_scope *vthr_inner; /* vthr_strand->inner, where debuggers find it */
+
+/* One line that names the object, and abort. */
+void api_misuse(const char *what, const void *obj) VTHR_NORETURN;
+
+/* task.c.  Ended, and t->lk held: as vthr_join. */
+int task_take_result(struct vthr_task *t, void **value);
+
+/* cancel.c.  In the runtime. */
+void scope_cancel_tree(struct vthr_scope *s);
+
+/* deadline.c */
+uint64_t scope_deadline_of(const struct vthr_scope *s); /* the earliest that counts */
+void scope_expire_due(struct vthr_scope *s);            /* those around s whose time has come.  Holding */
+void scope_deadline_end(struct vthr_scope *s);
+VTHR_END_DECLS
