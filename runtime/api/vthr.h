@@ -119,6 +119,141 @@ int vthr_try_join(vthr_task *task, void **value);
  * or instead of joining. */
 void vthr_release(vthr_task *task);
 
+/* ---- Channels ---- */
+
+/* Passes elements of one size from any number of senders to any number of receivers, in order, each to one of them.  Who waits longest is
+ * served first. */
+typedef struct vthr_channel vthr_channel;
+
+/* capacity: how many elements it holds that nobody has received yet; 0: a sender waits for its receiver.  element_size may be 0.
+ * Errors: ENOMEM; EINVAL, too large. */
+int vthr_channel_new(vthr_channel **channel, size_t element_size, size_t capacity);
+
+/* Nobody uses it any more; elements in it are lost.  NULL: nothing.
+ * Aborts: while somebody waits in it; when it was freed before and its memory has not been used again. */
+void vthr_channel_free(vthr_channel *channel);
+
+/* No more is sent: senders fail from here on, also those that wait; receivers get what was sent before, and then fail.
+ * Errors: EALREADY, it was closed before. */
+int vthr_channel_close(vthr_channel *channel);
+
+/* Sends *element.  Errors: EPIPE, the channel is closed; ECANCELED; ETIMEDOUT; EAGAIN.  It was not sent then. */
+int vthr_send(vthr_channel *channel, const void *element);
+int vthr_send_until(vthr_channel *channel, const void *element, uint64_t when);
+int vthr_try_send(vthr_channel *channel, const void *element);
+
+/* Receives into *element.  Errors: EPIPE, the channel is closed and empty; ECANCELED; ETIMEDOUT; EAGAIN.  *element is untouched
+ * then, and nothing was received. */
+int vthr_receive(vthr_channel *channel, void *element);
+int vthr_receive_until(vthr_channel *channel, void *element, uint64_t when);
+int vthr_try_receive(vthr_channel *channel, void *element);
+
+/* for VTHR_EACH(x, channel) { ... }: runs for each element, received into the variable x, until receiving fails. */
+#define VTHR_EACH(x, channel) (; vthr_receive((channel), &(x)) == 0;)
+
+/* How many elements it holds, a moment ago. */
+size_t vthr_channel_length(vthr_channel *channel);
+
+/* ---- Events ---- */
+
+/* Something that happens once and that any number of threads wait for. */
+typedef struct vthr_event vthr_event;
+
+/* Errors: ENOMEM. */
+int vthr_event_new(vthr_event **event);
+
+/* Aborts: while somebody waits for it.  NULL: nothing. */
+void vthr_event_free(vthr_event *event);
+
+/* It has happened: all waits for it end, now and later.  Again: nothing. */
+void vthr_event_set(vthr_event *event);
+
+/* Errors: ECANCELED; ETIMEDOUT; EAGAIN. */
+int vthr_event_wait(vthr_event *event);
+int vthr_event_wait_until(vthr_event *event, uint64_t when);
+int vthr_try_event(vthr_event *event);
+
+/* ---- Select ---- */
+
+/* One of the things that vthr_select waits for; made by the functions below. */
+typedef struct vthr_case {
+    int kind;
+    int result;      /* of the case that was chosen */
+    int fd;
+    void *object, *variable;
+    uint64_t when;
+} vthr_case;
+
+enum { VTHR_CASE_OFF, VTHR_CASE_SEND, VTHR_CASE_RECEIVE, VTHR_CASE_JOIN, VTHR_CASE_EVENT, VTHR_CASE_READABLE, VTHR_CASE_WRITABLE,
+       VTHR_CASE_TIME };
+
+/* Waits until one of n cases can be done, does it, and returns its index; the others are as if they had never been.  Among those that
+ * can be done at once the choice is fair.  cases[i].result is what the function for that case alone would have returned: 0, or
+ * EPIPE of a closed channel, the error of a task.
+ * Returns an errno value, negated, when none was done: -ECANCELED; -ETIMEDOUT; -EAGAIN; -ENOMEM, with more than 16 cases;
+ * -EINVAL, no such kind. */
+int vthr_select(vthr_case *cases, size_t n);
+int vthr_select_until(vthr_case *cases, size_t n, uint64_t when);
+int vthr_try_select(vthr_case *cases, size_t n);
+
+static inline vthr_case vthr_case_of(int kind, void *object, void *variable)
+{
+    vthr_case c = { kind, 0, -1, object, variable, VTHR_NEVER };
+    return c;
+}
+/* A case that is left out. */
+static inline vthr_case vthr_off(void)
+{
+    return vthr_case_of(VTHR_CASE_OFF, NULL, NULL);
+}
+static inline vthr_case vthr_on_send(vthr_channel *channel, const void *element)
+{
+    return vthr_case_of(VTHR_CASE_SEND, channel, (void *)(uintptr_t)element);
+}
+static inline vthr_case vthr_on_receive(vthr_channel *channel, void *element)
+{
+    return vthr_case_of(VTHR_CASE_RECEIVE, channel, element);
+}
+/* value as in vthr_join, or NULL. */
+static inline vthr_case vthr_on_join(vthr_task *task, void **value)
+{
+    return vthr_case_of(VTHR_CASE_JOIN, task, (void *)value);
+}
+static inline vthr_case vthr_on_event(vthr_event *event)
+{
+    return vthr_case_of(VTHR_CASE_EVENT, event, NULL);
+}
+/* poll(2) would report the descriptor, be it as readable or as broken. */
+static inline vthr_case vthr_on_readable(int fd)
+{
+    vthr_case c = vthr_case_of(VTHR_CASE_READABLE, NULL, NULL);
+    c.fd = fd;
+    return c;
+}
+static inline vthr_case vthr_on_writable(int fd)
+{
+    vthr_case c = vthr_case_of(VTHR_CASE_WRITABLE, NULL, NULL);
+    c.fd = fd;
+    return c;
+}
+static inline vthr_case vthr_on_time(uint64_t when)
+{
+    vthr_case c = vthr_case_of(VTHR_CASE_TIME, NULL, NULL);
+    c.when = when;
+    return c;
+}
+
+/* ---- Once ---- */
+
+typedef struct vthr_once {
+    unsigned state; /* 0 */
+} vthr_once;
+
+/* Calls fn(arg) if no call for this object has returned 0 before, while others wait for it to return.  Returns what fn returned: the
+ * next caller tries again after an error.
+ * Errors: ECANCELED, waiting for another's call. */
+int vthr_do_once(vthr_once *once, int (*fn)(void *arg), void *arg);
+
 /* ---- Semaphores ---- */
 
 typedef struct vthr_semaphore vthr_semaphore;

@@ -58,6 +58,10 @@ enum wait_kind {
     WAIT_CALL, /* not parked: in an announced blocking call */
     WAIT_PLACE, /* in a scope with a limit */
     WAIT_TOKEN,
+    WAIT_SEND,
+    WAIT_RECEIVE,
+    WAIT_SELECT,
+    WAIT_EVENT,
     WAIT_KINDS
 };
 

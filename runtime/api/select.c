@@ -1,0 +1,429 @@
+/* Select.
+ *
+ * First look: each case is tried, from a random one on, and the first that can be done is done.  If none can, a node is queued for each
+ * case under one episode of the caller's waiter.  A partner that comes claims the episode, so that one case at the most is
+ * done for the caller.  While it still queues, the caller may find that a case has become possible: then it claims its
+ * own episode, so that nobody else ends it, before it takes.
+ *
+ * Nodes are queued in the order of the objects' addresses, one object locked at a time.  Two selects that meet in two channels would
+ * else claim themselves, fail to claim each other, and begin again, for ever.
+ *
+ * Descriptors: select_fd.c. */
+#include "runtime/api/select.h"
+#include "runtime/api/channel.h"
+#include "runtime/api/event.h"
+#include "runtime/api/scope.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define ON_STACK 16
+
+struct selection {
+    vthr_case *cases;
+    size_t n;
+    struct vthread *v;
+    struct waiter native, *w;
+    uint64_t ticket, deadline;
+    struct wait_node *nodes;
+    struct select_fd *fds;
+    uint16_t *order;
+    uint16_t n_fds, n_objects;
+    uint64_t first_time;        /* of the VTHR_CASE_TIME cases */
+};
+
+/* --- One case on an object --- */
+
+static bool has_other(const struct list *q, const struct waiter *own)
+{
+    struct list *it;
+
+    if (!own)
+        return !list_empty(q);
+    list_for_each (it, q)
+        if (container_of(it, struct wait_node, link)->w != own)
+            return true;
+    return false;
+}
+
+static struct vthr_lock *lock_of(const vthr_case *c)
+{
+    switch (c->kind) {
+    case VTHR_CASE_SEND:
+    case VTHR_CASE_RECEIVE:
+        return &((struct vthr_channel *)c->object)->lk;
+    case VTHR_CASE_JOIN:
+        return &((struct vthr_task *)c->object)->lk;
+    case VTHR_CASE_EVENT:
+        return &((struct vthr_event *)c->object)->lk;
+    }
+    return NULL;
+}
+
+static struct list *queue_of(const vthr_case *c)
+{
+    switch (c->kind) {
+    case VTHR_CASE_SEND:
+        return &((struct vthr_channel *)c->object)->senders;
+    case VTHR_CASE_RECEIVE:
+        return &((struct vthr_channel *)c->object)->receivers;
+    case VTHR_CASE_JOIN:
+        return &((struct vthr_task *)c->object)->waiters;
+    default:
+        return &((struct vthr_event *)c->object)->waiters;
+    }
+}
+
+/* Locked. */
+static bool can_do(const vthr_case *c, const struct waiter *own)
+{
+    const struct vthr_channel *ch = c->object;
+
+    switch (c->kind) {
+    case VTHR_CASE_SEND:
+        return ch->closed || ch->n < ch->cap || has_other(&ch->receivers, own);
+    case VTHR_CASE_RECEIVE:
+        return ch->closed || ch->n || has_other(&ch->senders, own);
+    case VTHR_CASE_JOIN:
+        return ((struct vthr_task *)c->object)->done;
+    default:
+        return ((struct vthr_event *)c->object)->set;
+    }
+}
+
+/* Not locked: false when it surely could not a moment ago. */
+static bool may_do(const vthr_case *c)
+{
+    const struct vthr_channel *ch = c->object;
+
+    switch (c->kind) {
+    case VTHR_CASE_SEND:
+        return load_relaxed(&ch->closed) || load_relaxed(&ch->n) < ch->cap || load_relaxed(&ch->receivers.next) != &ch->receivers;
+    case VTHR_CASE_RECEIVE:
+        return load_relaxed(&ch->closed) || load_relaxed(&ch->n) || load_relaxed(&ch->senders.next) != &ch->senders;
+    case VTHR_CASE_JOIN:
+        return load_acquire(&((struct vthr_task *)c->object)->done);
+    default:
+        return load_acquire(&((struct vthr_event *)c->object)->set);
+    }
+}
+
+/* Locked.  The case's result, or EAGAIN: not done. */
+static int do_case(vthr_case *c, struct waiter *own, struct wait_node **partner)
+{
+    *partner = NULL;
+    switch (c->kind) {
+    case VTHR_CASE_SEND:
+        return channel_send_now(c->object, c->variable, own, partner);
+    case VTHR_CASE_RECEIVE:
+        return channel_receive_now(c->object, c->variable, own, partner);
+    case VTHR_CASE_JOIN:
+        return ((struct vthr_task *)c->object)->done ? task_take_result(c->object, c->variable) : EAGAIN;
+    default:
+        return ((struct vthr_event *)c->object)->set ? 0 : EAGAIN;
+    }
+}
+
+/* --- The first look --- */
+
+static bool try_case(struct selection *s, vthr_case *c)
+{
+    struct vthread *v;
+    struct wait_node *partner;
+    struct vthr_lock *lk = lock_of(c);
+    int r;
+
+    v = api_hold();
+    lock(lk);
+    r = can_do(c, NULL) ? do_case(c, NULL, &partner) : -1;
+    unlock(lk);
+    if (r == EAGAIN && c->kind != VTHR_CASE_JOIN)
+        r = -1;
+    if (r >= 0 && partner)
+        wait_give_unhold(v, partner, GIVEN_DONE);
+    else
+        api_unhold(v);
+    (void)s;
+    c->result = r;
+    return r >= 0;
+}
+
+static uint32_t turn(struct vthread *v)
+{
+    static VTHR_TLS uint32_t others;
+    uint32_t *s = v ? &v->prng : &others;
+
+    return *s = *s * 1664525u + 1013904223u;
+}
+
+static bool is_object(const vthr_case *c)
+{
+    return c->kind >= VTHR_CASE_SEND && c->kind <= VTHR_CASE_EVENT;
+}
+static bool is_fd(const vthr_case *c)
+{
+    return c->kind == VTHR_CASE_READABLE || c->kind == VTHR_CASE_WRITABLE;
+}
+
+/* The index of the case that was done, or -EAGAIN.  surely: look under the locks. */
+static int look(struct selection *s, bool surely)
+{
+    uint64_t now = s->first_time != NO_DEADLINE ? now_ns() : 0;
+    size_t i = (size_t)((uint64_t)(turn(s->v) >> 8) * s->n >> 24);
+
+    if (s->n_fds)
+        select_fd_look(s->fds, s->cases, s->n);
+    for (size_t k = 0; k < s->n; k++, i++) {
+        vthr_case *c = &s->cases[i >= s->n ? i -= s->n : i];
+
+        if (is_object(c) ? (surely || may_do(c)) && try_case(s, c)
+                         : (is_fd(c) && s->fds[i].ready) || (c->kind == VTHR_CASE_TIME && c->when <= now)) {
+            if (!is_object(c))
+                c->result = is_fd(c) ? s->fds[i].result : 0;
+            return (int)i;
+        }
+    }
+    return -EAGAIN;
+}
+
+/* --- Waiting --- */
+
+static void sort_objects(struct selection *s)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < s->n; i++) {
+        unsigned at = n;
+
+        if (!is_object(&s->cases[i]))
+            continue;
+        for (; at > 0 && (uintptr_t)s->cases[s->order[at - 1]].object > (uintptr_t)s->cases[i].object; at--)
+            s->order[at] = s->order[at - 1];
+        s->order[at] = (uint16_t)i;
+        n++;
+    }
+    s->n_objects = (uint16_t)n;
+}
+
+enum queued { QUEUED, QUEUED_DONE, QUEUED_AGAIN, QUEUED_ENDED };
+
+/* QUEUED_DONE: the case was possible, and is done.  QUEUED_AGAIN: it was, and is not.  QUEUED_ENDED: another case is done, or the
+ * wait interrupted.  Then nothing is queued for this one. */
+static enum queued queue_case(struct selection *s, size_t i)
+{
+    vthr_case *c = &s->cases[i];
+    struct wait_node *n = &s->nodes[i], *partner = NULL;
+    struct vthr_lock *lk = lock_of(c);
+    struct waiter_claim self;
+    int r = EAGAIN;
+    bool mine = true, possible;
+
+    lock(lk);
+    possible = can_do(c, s->w);
+    if (possible) {
+        mine = waiter_claim(s->w, s->ticket, &self);
+        if (mine)
+            r = do_case(c, s->w, &partner);
+    } else {
+        n->w = s->w;
+        n->ticket = s->ticket;
+        n->slot = c->variable;
+        n->given = 0;
+        n->linked = true;
+        list_add_tail(queue_of(c), &n->link);
+    }
+    unlock(lk);
+    if (!possible)
+        return QUEUED;
+    if (!mine)
+        return QUEUED_ENDED;
+    if (partner)
+        wait_give(partner, GIVEN_DONE);
+    if (r == EAGAIN && c->kind != VTHR_CASE_JOIN)
+        return QUEUED_AGAIN;
+    c->result = r;
+    return QUEUED_DONE;
+}
+
+static void unqueue(struct selection *s, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++) {
+        size_t i = s->order[k];
+        struct vthr_lock *lk;
+
+        if (s->nodes[i].given)
+            continue; /* whoever did it may have freed the object */
+        lk = lock_of(&s->cases[i]);
+        lock(lk);
+        if (s->nodes[i].linked)
+            list_del(&s->nodes[i].link);
+        unlock(lk);
+    }
+}
+
+/* After W_GIVEN: which one of the first n. */
+static size_t find_given(struct selection *s, unsigned n)
+{
+    for (;;) {
+        for (unsigned k = 0; k < n; k++)
+            if (load_acquire(&s->nodes[s->order[k]].given))
+                return s->order[k];
+        arch_cpu_relax();
+    }
+}
+
+/* What the partner's being there means for the case. */
+static void finish_given(struct selection *s, size_t i)
+{
+    vthr_case *c = &s->cases[i];
+
+    c->result = s->nodes[i].given == GIVEN_CLOSED ? EPIPE : 0;
+    if (c->kind == VTHR_CASE_JOIN) {
+        struct vthr_task *t = c->object;
+
+        lock(&t->lk);
+        c->result = task_take_result(t, c->variable);
+        unlock(&t->lk);
+    }
+}
+
+static enum wake_reason reason_now(struct selection *s)
+{
+    return (enum wake_reason)(load_acquire(&s->w->word) & W_MASK);
+}
+
+/* In the runtime.  The index of the case that is done, or -1 with *why. */
+static int wait_once(struct selection *s, uint64_t deadline, enum wake_reason *why)
+{
+    enum queued q = QUEUED;
+    unsigned n = 0;
+    int done = -1;
+
+    s->ticket = waiter_prepare_alone(s->w, wait_on_many(WAIT_SELECT, s->cases, (uint32_t)s->n));
+    if (s->n_fds)
+        select_fd_link(s->fds, s->cases, s->n, s->w, s->ticket);
+    while (n < s->n_objects && (q = queue_case(s, s->order[n])) == QUEUED)
+        n++;
+    *why = q == QUEUED ? wait_park(s->w, s->ticket, deadline) : q == QUEUED_ENDED ? reason_now(s) : W_WOKEN;
+    if (q == QUEUED_DONE) {
+        done = s->order[n];
+    } else if (*why == W_GIVEN) {
+        done = (int)find_given(s, n);
+        finish_given(s, (size_t)done);
+    }
+    unqueue(s, n);
+    if (s->n_fds)
+        select_fd_unlink(s->fds, s->cases, s->n);
+    return done;
+}
+
+static int wait_and_look(struct selection *s)
+{
+    uint64_t end = s->first_time < s->deadline ? s->first_time : s->deadline;
+
+    sort_objects(s);
+    for (;;) {
+        enum wake_reason why;
+        uint64_t until = !s->v && s->n_fds ? select_fd_turn(end) : end; /* no poller tells a native thread */
+        int r;
+
+        if (s->v)
+            rt_enter(s->v);
+        r = wait_once(s, until, &why);
+        if (s->v)
+            rt_leave(s->v);
+        if (r < 0 && why == W_INTR && wait_interrupted(s->v) == ECANCELED)
+            return -ECANCELED;
+        if (r < 0)
+            r = look(s, false);
+        if (r >= 0)
+            return r;
+        if (why == W_TIMEOUT && until == s->deadline && now_ns() >= s->deadline)
+            return -ETIMEDOUT;
+    }
+}
+
+static int survey(struct selection *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        vthr_case *c = &s->cases[i];
+
+        if (c->kind < VTHR_CASE_OFF || c->kind > VTHR_CASE_TIME)
+            return -EINVAL;
+        if (c->kind == VTHR_CASE_SEND || c->kind == VTHR_CASE_RECEIVE)
+            channel_check(c->object);
+        if (c->kind == VTHR_CASE_TIME && c->when < s->first_time)
+            s->first_time = c->when;
+        s->n_fds += is_fd(c);
+    }
+    return 0;
+}
+
+static int run(struct selection *s)
+{
+    int r = survey(s);
+
+    if (r)
+        return r;
+    r = look(s, s->deadline == 0);
+    return r != -EAGAIN || s->deadline == 0 ? r : wait_and_look(s);
+}
+
+struct memory {
+    struct wait_node nodes[ON_STACK];
+    uint16_t order[ON_STACK];
+};
+
+static void init(struct selection *s, vthr_case *cases, size_t n, uint64_t deadline)
+{
+    s->cases = cases;
+    s->n = n;
+    s->v = vthr_parkable();
+    s->native.word = 0;
+    s->native.vt = NULL;
+    s->w = s->v ? &s->v->w : &s->native;
+    s->deadline = deadline;
+    s->first_time = NO_DEADLINE;
+    s->n_fds = s->n_objects = 0;
+    s->fds = NULL;
+}
+
+static bool any_fd(const vthr_case *cases, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_fd(&cases[i]))
+            return true;
+    return false;
+}
+
+VTHR_EXPORT int vthr_select_until(vthr_case *cases, size_t n, uint64_t deadline)
+{
+    struct selection s;
+    struct memory small;
+    char *mem = NULL;
+    int r;
+
+    if (n > UINT16_MAX)
+        return -EINVAL;
+    init(&s, cases, n, deadline);
+    s.nodes = small.nodes;
+    s.order = small.order;
+    if (n > ON_STACK || any_fd(cases, n)) {
+        mem = calloc(n, sizeof *s.fds + sizeof *s.nodes + sizeof *s.order);
+        if (!mem)
+            return -ENOMEM;
+        s.fds = (void *)mem;
+        s.nodes = (void *)(s.fds + n);
+        s.order = (void *)(s.nodes + n);
+    }
+    r = run(&s);
+    free(mem);
+    return r;
+}
+VTHR_EXPORT int vthr_select(vthr_case *cases, size_t n)
+{
+    return vthr_select_until(cases, n, NO_DEADLINE);
+}
+VTHR_EXPORT int vthr_try_select(vthr_case *cases, size_t n)
+{
+    return vthr_select_until(cases, n, 0);
+}
