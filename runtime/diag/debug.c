@@ -165,6 +165,7 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
         WAIT(WAIT_RECEIVE, "receive", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_SELECT, "select", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_EVENT, "event", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_STREAM, "stream", VTHR_OBJ_ADDRESS),
     },
     .n_counters = COUNTERS,
     .counters = { COUNTER_ROWS },

@@ -181,7 +181,7 @@ int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline, struct wait_
     return lot_wait_bits(addr, val, deadline, ~0u, what);
 }
 
-int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted)
+int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted, struct wait_on what)
 {
     struct waiter native, *w = wait_enter(&native);
     struct lot_node n = { .granted = false };
@@ -189,7 +189,7 @@ int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted)
     int r = -EAGAIN;
 
     if (load_relaxed(word) == 2) {
-        lot_queue(b, &n, word, w, waiter_prepare(w, wait_on(WAIT_MUTEX, word)));
+        lot_queue(b, &n, word, w, waiter_prepare(w, what));
         if (hungry) {
             n.hungry = true;
             list_del(&n.link);

@@ -30,7 +30,7 @@ int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
 int lot_wake(const void *addr, int n);
 /* A lock word: 0 free, other values held, 2 held with waiters.  Parks while it is 2; as lot_wait.  hungry: this waiter has been woken
  * before and came too late each time: it waits at the front, and *granted says whether it was given the lock. */
-int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted);
+int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted, struct wait_on what);
 /* After the word went from 2 to 0: wakes the first waiter, or gives it the lock. */
 void lot_wake_lock(uint32_t *word);
 int lot_wake_bits(const void *addr, int n, uint32_t bits);

@@ -62,6 +62,7 @@ enum wait_kind {
     WAIT_RECEIVE,
     WAIT_SELECT,
     WAIT_EVENT,
+    WAIT_STREAM, /* for a lock inside libc */
     WAIT_KINDS
 };
 

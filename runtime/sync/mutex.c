@@ -49,7 +49,7 @@ static int lock_word(pthread_mutex_t *m, uint64_t deadline)
             arch_cpu_relax();
         }
     while (!granted && xchg_acquire(w, 2u) != 0) {
-        r = lot_wait_lock(w, deadline, losses >= LOSSES, &granted);
+        r = lot_wait_lock(w, deadline, losses >= LOSSES, &granted, wait_on(WAIT_MUTEX, w));
         if (r == -ETIMEDOUT)
             return ETIMEDOUT;
         losses += r == 0;
