@@ -125,20 +125,68 @@ void carrier_begin_first(struct vthread *main_v)
     arch_thread_begin(&main_v->carrier->os);
 }
 
+/* The vthread counts its pins: a handler that runs in between may park, and they are lifted for it.  No handler runs in the middle
+ * of these themselves. */
+static void pin(struct vthread *v, unsigned n)
+{
+    struct carrier *c = carrier_here();
+
+    if (v)
+        v->pins = (uint8_t)(v->pins + n);
+    while (c && n--)
+        arch_tp_pin(&c->os);
+}
+static void unpin(struct vthread *v, unsigned n)
+{
+    struct carrier *c = carrier_here();
+
+    if (v)
+        v->pins = (uint8_t)(v->pins - n);
+    while (c && n--)
+        arch_tp_unpin(&c->os);
+}
+
 void carrier_pin(void)
 {
-    struct carrier *c;
+    struct vthread *v = vthr_self;
 
-    if (arch_tp_traps() && (c = carrier_here()))
-        arch_tp_pin(&c->os);
+    if (!arch_tp_traps())
+        return;
+    rt_hold(v);
+    pin(v, 1);
+    rt_unhold(v);
 }
 
 void carrier_unpin(void)
 {
-    struct carrier *c;
+    struct vthread *v = vthr_self;
 
-    if (arch_tp_traps() && (c = carrier_here()))
-        arch_tp_unpin(&c->os);
+    if (!arch_tp_traps())
+        return;
+    rt_hold(v);
+    unpin(v, 1);
+    rt_unhold(v);
+}
+
+unsigned carrier_lift(struct vthread *v)
+{
+    unsigned n = v->pins;
+
+    if (unlikely(n)) {
+        rt_hold(v);
+        unpin(v, n);
+        v->in_rt--; /* not rt_unhold: one handler at a time */
+    }
+    return n;
+}
+
+void carrier_lower(struct vthread *v, unsigned n)
+{
+    if (unlikely(n)) {
+        rt_hold(v);
+        pin(v, n);
+        rt_unhold(v);
+    }
 }
 
 void carrier_makes_process(void)

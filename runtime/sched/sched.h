@@ -234,6 +234,9 @@ bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp);
  * own).  No park in between.  Any thread. */
 void carrier_pin(void);
 void carrier_unpin(void);
+/* Around handlers, which may park and come back on another carrier: takes the vthread's pins off, and puts as many on. */
+unsigned carrier_lift(struct vthread *v);
+void carrier_lower(struct vthread *v, unsigned n);
 /* The calling OS thread makes a process. */
 void carrier_makes_process(void);
 void carrier_reset_child(void);

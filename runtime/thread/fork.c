@@ -49,6 +49,8 @@ static void at_child(void)
     if (!vthr_active)
         return;
     arch_trap_off(); /* it is pinned, and stays so */
+    if (v)
+        v->pins = 0;
     vthread_each(mark_gone, v);
     slab_reset_child();
     shell_reset_child();

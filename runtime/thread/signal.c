@@ -127,6 +127,7 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
     ucontext_t made;
     uint64_t mask = v->sigmask;
     uintptr_t top;
+    unsigned pins;
     stack_t alt;
     int saved = errno;
 
@@ -136,12 +137,14 @@ static void run_handler(struct vthread *v, int sig, siginfo_t *info, const struc
     if (!uc && (a->sa_flags & SA_SIGINFO))
         call.uc = made_context(&made);
     top = sig_stack_enter(v, a->sa_flags, &alt);
+    pins = carrier_lift(v);
     call_with_context(top, &call, &mask, &alt);
     if (!vthr_self) { /* forked in the handler: the kernel's mask is the program's now */
         after_fork(v, mask, &alt, frame);
         errno = saved;
         return;
     }
+    carrier_lower(v, pins);
     sig_stack_leave(v, &alt);
     sig_handler_returned(v, mask);
     v->sigwaiting = was.sigwaiting;
