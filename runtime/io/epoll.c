@@ -40,7 +40,7 @@ long io_epoll_wait(struct vthread *v, int epfd, struct epoll_event *ev, int max,
             r = -EINTR;
             break;
         }
-        if (deadline != 0 && !cancel_stopped(v) && loop_blocks(v)) {
+        if (deadline != 0 && !cancel_stopped(v) && (loop_blocks(v) || pollset_unwatched(&p, 1))) {
             r = block(v, epfd, ev, max, deadline);
             break;
         }

@@ -140,6 +140,7 @@ static void arm(struct fdesc *d, enum fd_dir dir)
 {
     struct fd_side *s = &d->side[dir];
     struct poller *p;
+    int r = 0;
 
     for (;;) { /* until the home that we locked is the one that counts */
         p = home_of(d);
@@ -150,7 +151,10 @@ static void arm(struct fdesc *d, enum fd_dir dir)
         unlock(&d->lk);
         unlock(&p->lk);
     }
-    if (!d->home && !poller_takes_locked(p, d->fd)) { /* closed by a route that we did not see: each finds out */
+    if (!d->home)
+        r = poller_tries_locked(p, d->fd, d->kind != FD_STREAM && d->kind != FD_SOCKET);
+    if (r) { /* closed by a route that we did not see, or not to be watched: each finds out */
+        d->unwatched = r == -ELOOP;
         wake_all(&s->waiters, W_WOKEN);
     } else if (!s->armed && !d->closing && !list_empty(&s->waiters)) {
         store_release(&d->home, p);
@@ -238,6 +242,7 @@ static bool not_our_table(void)
 static void forget(struct fdesc *d)
 {
     d->kind = FD_UNKNOWN;
+    d->unwatched = false;
     d->family = FD_FAMILY_UNKNOWN;
     d->mode_epoch = d->timeo_epoch = 0;
     for (int i = 0; i < 2; i++) {

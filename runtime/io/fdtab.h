@@ -51,6 +51,7 @@ struct fdesc {
     uint32_t closing;     /* inside a close bracket */
     uint8_t kind;         /* enum fd_kind */
     uint8_t family;       /* enum fd_family */
+    bool unwatched;       /* epoll does not take it: whoever waits for it must block; written under lk */
     uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
     uint32_t mode_epoch, timeo_epoch;
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */

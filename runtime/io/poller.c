@@ -163,10 +163,20 @@ void poller_forget_locked(struct poller *p, int fd)
         SYS4(SYS_epoll_ctl, p->epfd, EPOLL_CTL_DEL, fd, &none);
 }
 
-bool poller_takes_locked(struct poller *p, int fd)
+int poller_tries_locked(struct poller *p, int fd, bool may_nest)
 {
-    (void)p;
-    return SYS2(SYS_fcntl, fd, F_GETFD) >= 0;
+    struct epoll_event none = { 0 };
+    long r;
+
+    if (!may_nest || p->epfd < 0) {
+        r = SYS2(SYS_fcntl, fd, F_GETFD);
+        return r < 0 ? (int)r : 0;
+    }
+    r = SYS4(SYS_epoll_ctl, p->epfd, EPOLL_CTL_ADD, fd, &none);
+    if (r == 0)
+        SYS4(SYS_epoll_ctl, p->epfd, EPOLL_CTL_DEL, fd, &none);
+    /* The others are libev's own business. */
+    return r == -EBADF || r == -ELOOP ? (int)r : 0;
 }
 
 void poller_changed(struct poller *p)

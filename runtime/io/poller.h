@@ -62,8 +62,9 @@ void poller_watch_stop_locked(struct poller *p, struct poller_watch *w);
 /* fd is about to be closed.  Its file may live on (a duplicate, another process), and epoll with it: without this its events
  * would go on coming, and libev answers such strays by making its epoll descriptor anew.  Lock held. */
 void poller_forget_locked(struct poller *p, int fd);
-/* Before the first watch on fd.  False: no such descriptor, which libev takes for a fault in its user and aborts.  Lock held. */
-bool poller_takes_locked(struct poller *p, int fd);
+/* Before the first watch on fd.  0, or why epoll does not take it, which libev might answer by an abort: -EBADF, no such descriptor;
+ * -ELOOP, an epoll instance that watches others, as deep as the kernel allows.  may_nest: it can be one.  Lock held. */
+int poller_tries_locked(struct poller *p, int fd, bool may_nest);
 /* To be called after the lock was released: makes a sleeping owner see the new watcher. */
 void poller_changed(struct poller *p);
 

@@ -63,6 +63,17 @@ void pollset_note(const struct pollfd *fds, nfds_t n, struct fd_node *nodes)
     }
 }
 
+bool pollset_unwatched(const struct pollfd *fds, nfds_t n)
+{
+    for (nfds_t i = 0; i < n; i++) {
+        struct fdesc *d = fds[i].fd >= 0 ? fd_peek(fds[i].fd) : NULL;
+
+        if (d && unlikely(load_relaxed(&d->unwatched)))
+            return true;
+    }
+    return false;
+}
+
 /* The epoll instance of an exact wait, and what stands behind it: the wait must end when one of these is closed. */
 struct exact {
     struct pollfd inner;
@@ -140,20 +151,34 @@ static long native_poll(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_
     return blocking_go_on(v, true, false, SYS_ppoll, (long)fds, (long)n, (long)tp, 0, 8, 0);
 }
 
-static void exact_add(struct exact *x, nfds_t i)
+/* False: it nests too deep. */
+static bool exact_add(struct exact *x, nfds_t i)
 {
     int fd = x->fds[i].fd;
     struct epoll_event e = { .events = (uint32_t)x->fds[i].events & 0xffff };
 
-    if (SYS4(SYS_epoll_ctl, x->inner.fd, EPOLL_CTL_ADD, fd, &e) != -EEXIST)
-        return;
+    long r = SYS4(SYS_epoll_ctl, x->inner.fd, EPOLL_CTL_ADD, fd, &e);
+
+    if (r != -EEXIST)
+        return r != -ELOOP;
     for (nfds_t k = 0; k < x->n; k++) /* twice in the set: join the events of all its entries */
         if (x->fds[k].fd == fd)
             e.events |= (uint32_t)x->fds[k].events & 0xffff;
     SYS4(SYS_epoll_ctl, x->inner.fd, EPOLL_CTL_MOD, fd, &e);
+    return true;
 }
 
-/* False: no descriptor left. */
+static void exact_close(struct exact *x)
+{
+    if (x->inner.fd < 0)
+        return;
+    fd_close_begin(x->inner.fd);
+    SYS1(SYS_close, x->inner.fd);
+    fd_close_end(x->inner.fd);
+    x->inner.fd = -1;
+}
+
+/* False: no descriptor left, or one that cannot be watched. */
 static bool exact_open(struct exact *x)
 {
     x->inner.fd = (int)SYS1(SYS_epoll_create1, EPOLL_CLOEXEC);
@@ -165,19 +190,12 @@ static bool exact_open(struct exact *x)
         struct fdesc *d = x->fds[i].fd >= 0 ? fd_get(x->fds[i].fd) : NULL;
 
         x->nodes[i].gen = d ? fd_gen(d) : 0; /* before it is added: see pollset_note */
-        if (x->fds[i].fd >= 0)
-            exact_add(x, i);
+        if (x->fds[i].fd >= 0 && !exact_add(x, i)) {
+            exact_close(x);
+            return false;
+        }
     }
     return true;
-}
-
-static void exact_close(struct exact *x)
-{
-    if (x->inner.fd < 0)
-        return;
-    fd_close_begin(x->inner.fd);
-    SYS1(SYS_close, x->inner.fd);
-    fd_close_end(x->inner.fd);
 }
 
 static long poll_now(struct pollfd *fds, nfds_t n)
@@ -216,6 +234,10 @@ static long poll_exact(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
         r = poll_now(fds, n);
         if (r != 0 || why == W_TIMEOUT)
             break;
+        if (pollset_unwatched(&x.inner, 1)) {
+            r = native_poll(v, fds, n, deadline);
+            break;
+        }
         why = park_on(v, &x.inner, 1, own, &x, deadline, wait_on_many(WAIT_POLL, fds, (uint32_t)n));
         r = interrupted(v, why);
         if (r)
@@ -237,6 +259,8 @@ static long poll_plain(struct vthread *v, struct pollfd *fds, nfds_t n, struct f
         r = poll_now(fds, n);
         if (r != 0 || why == W_TIMEOUT)
             return r;
+        if (pollset_unwatched(fds, n))
+            return native_poll(v, fds, n, deadline);
     }
 }
 

@@ -25,6 +25,8 @@ long pollset_wait(struct vthread *v, struct pollfd *fds, nfds_t n, uint64_t dead
 /* The wait itself, for sets of events that are readable and writable only.  nodes: two per descriptor.  First note, then ask
  * the kernel what is ready, then park: a file that is closed in between ends the wait at once with W_CLOSED. */
 void pollset_note(const struct pollfd *fds, nfds_t n, struct fd_node *nodes);
+/* True when one of them cannot be parked on: the wait must block. */
+bool pollset_unwatched(const struct pollfd *fds, nfds_t n);
 enum wake_reason pollset_park(struct vthread *v, const struct pollfd *fds, nfds_t n, struct fd_node *nodes, uint64_t deadline,
                               struct wait_on what);
 VTHR_END_DECLS

@@ -264,9 +264,11 @@ TEST_F(Poller, ADescriptorThatIsNoneIsNotTaken)
 {
     int gone = dup(pipe_[0]);
 
-    EXPECT_TRUE(poller_takes_locked(&p, gone));
+    EXPECT_EQ(poller_tries_locked(&p, gone, false), 0);
+    EXPECT_EQ(poller_tries_locked(&p, gone, true), 0);
     close(gone);
-    EXPECT_FALSE(poller_takes_locked(&p, gone));
+    EXPECT_EQ(poller_tries_locked(&p, gone, false), -EBADF);
+    EXPECT_EQ(poller_tries_locked(&p, gone, true), -EBADF);
 }
 
 TEST_F(Poller, KickBeforeTheWaitCounts)
