@@ -5,6 +5,7 @@
 #include "runtime/io/fdtab.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/sched.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -340,8 +341,29 @@ static void each_known(unsigned lo, unsigned hi, void (*fn)(int))
                 fn((int)fd);
     }
 }
+/* As entry_to_close makes one entry: the numbers that are open say which chunks there must be. */
+static void know_open(unsigned lo, unsigned hi)
+{
+    long dir = SYS4(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), n;
+    uint64_t buf[256];
+
+    while (dir >= 0 && (n = SYS3(SYS_getdents64, dir, buf, sizeof buf)) > 0)
+        for (const char *at = (const char *)buf; at < (const char *)buf + n; at += ((const struct dirent64 *)at)->d_reclen) {
+            const char *name = ((const struct dirent64 *)at)->d_name;
+            unsigned fd = 0;
+
+            for (; *name >= '0' && *name <= '9'; name++)
+                fd = fd * 10 + (unsigned)(*name - '0');
+            if (*name == 0 && fd != dir && fd >= lo && fd <= hi)
+                fd_get((int)fd);
+        }
+    if (dir >= 0)
+        SYS1(SYS_close, dir);
+}
+
 void fd_close_range_begin(unsigned lo, unsigned hi)
 {
+    know_open(lo, hi);
     each_known(lo, hi, fd_close_begin);
 }
 void fd_close_range_end(unsigned lo, unsigned hi)

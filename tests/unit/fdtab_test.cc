@@ -244,6 +244,21 @@ TEST_F(Fdtab, ACloseBracketsANumberThatNobodyWaitedForYet)
     EXPECT_EQ(fd_peek(other), nullptr) << "was not open";
 }
 
+TEST_F(Fdtab, ARangeBracketsNumbersThatNobodyWaitedForYet)
+{
+    int number = fcntl(p[0], F_DUPFD_CLOEXEC, 2000);
+
+    ASSERT_GE(number, 2000);
+    ASSERT_EQ(fd_peek(number), nullptr);
+    fd_close_range_begin(number - 10, UINT32_MAX);
+    Waiting a(number, FD_READ);
+    EXPECT_EQ(a.state(), W_WOKEN) << "look again";
+    close(number);
+    fd_close_range_end(number - 10, UINT32_MAX);
+    EXPECT_EQ(a.d->closing, 0u);
+    EXPECT_EQ(fd_peek(number + 1000), nullptr) << "was not open";
+}
+
 TEST_F(Fdtab, EachUseOfANumberHasItsOwnGenerationAndEvents)
 {
     int number = p[0];
