@@ -162,16 +162,28 @@ static int file_close(FILE *f)
     return r;
 }
 
-/* A stream of popen: libc's function closes the descriptor and then waits for the child, when the number may be in use again. */
+/* libc's function for a stream of popen closes the descriptor and then waits for the child, when the number may be in use again: a
+ * bracket around it all would last too long.  So the pipe is closed here, by one call that puts what is no open file to anybody in
+ * its place, for libc to close. */
+static void close_pipe(int fd)
+{
+    int nothing = (int)SYS4(SYS_openat, AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0);
+
+    fd_close_begin(fd);
+    if (nothing >= 0)
+        SYS3(SYS_dup3, nothing, fd, O_CLOEXEC);
+    fd_close_end(fd);
+    if (nothing >= 0)
+        SYS1(SYS_close, nothing);
+}
+
 static int proc_close(FILE *f)
 {
     struct vthread *v = parkable();
     int r, e;
 
-    if (fd_tracked()) {
-        fd_close_begin(f->_fileno);
-        fd_close_end(f->_fileno);
-    }
+    if (fd_tracked() && !hidden_is(f->_fileno))
+        close_pipe(f->_fileno);
     if (!v)
         return libc.proc_close(f);
     block_begin(v, true);
