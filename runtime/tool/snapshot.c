@@ -14,9 +14,9 @@
 #include <time.h>
 
 #define CHUNK 1024
-#define TRIES 5
+#define TRIES 8
 #define MAX_VTHREADS (1u << 24)
-#define STACK_FIRST 8192ul       /* of each stack at first */
+#define STACK_FIRST 16384ul      /* of each stack at first */
 #define STACK_MORE (512ul << 10) /* of one that is deeper */
 #define FDS_SHOWN 4
 
@@ -191,22 +191,48 @@ static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enu
     find_blocker(k->t, v);
 }
 
-static void walk_deep(struct taking *k, struct vt *v, const char *data, bool must_match)
+/* The whole stack.  False: in a process that runs, this one did not rest meanwhile. */
+static bool walk_deep(struct taking *k, struct vt *v, const char *data)
 {
     size_t depth = stack_depth(k->t, data, STACK_MORE), have = depth;
-    uint64_t sp = field(data, k->t->d.vthread.ctx_sp), word;
+    uint64_t sp = field(data, k->t->d.vthread.ctx_sp);
     char *stack = malloc(depth ? depth : 1);
+    bool rested = true;
     struct walk w;
 
     /* The main thread's ends somewhere. */
     while (stack && have >= 4096 && target_read(k->t, sp, stack, have))
         have /= 2;
     if (stack && walk_from_memory(k->t, data, &w, stack, have)) {
-        word = target_word(k->t, v->addr + k->t->d.vthread.waiter_word.offset);
-        if (!must_match || word == v->word)
+        rested = k->stopped || target_word(k->t, v->addr + k->t->d.vthread.waiter_word.offset) == v->word;
+        if (rested)
             v->stack = unwind_walk(k->t, &w);
     }
     free(stack);
+    return rested;
+}
+
+/* The same for one that may go on at any moment: it is looked at anew until it rests for long enough. */
+static void chase(struct taking *k, struct vt *v, size_t i)
+{
+    const struct vthr_debug *d = &k->t->d;
+    char *data = malloc(d->vthread_size);
+
+    for (int try = 0; data && try < TRIES && target_read(k->t, k->addr[i], data, d->vthread_size) == 0; try++) {
+        bool parked = (field(data, d->vthread.waiter_word) & STATE_MASK) == STATE_PARKED && !field(data, d->vthread.carrier);
+
+        if (!parked || field(data, d->vthread.life) != LIFE_LIVE)
+            continue;
+        fill(k, v, i, data, VT_IS_PARKED);
+        if (walk_deep(k, v, data)) {
+            free(data);
+            return;
+        }
+    }
+    free(data);
+    v->state = VT_IS_RUNNING;
+    v->wait_kind = 0;
+    v->blocker = -1;
 }
 
 /* --- One that has a carrier */
@@ -226,7 +252,7 @@ static void take_mounted(struct taking *k, struct vt *v, size_t i, const char *d
         state = field(data, d->vthread.how) == HOW_PARK && (st == STATE_PARKING || st == STATE_PARKED) ? VT_IS_PARKED : VT_IS_READY;
         fill(k, v, i, data, state);
         if (k->stacks)
-            walk_deep(k, v, data, false);
+            walk_deep(k, v, data);
         return;
     }
     fill(k, v, i, data, state);
@@ -308,8 +334,10 @@ static bool take_chunk(struct taking *k, size_t n, bool last, size_t *left)
             if (w->size && walk_from_memory(k->t, data, w, k->stack + i * STACK_FIRST, w->size) &&
                 (w->size < STACK_FIRST || unwind_is_known(w)))
                 v->stack = unwind_walk(k->t, w);
+            else if (k->stopped)
+                walk_deep(k, v, data);
             else
-                walk_deep(k, v, data, !k->stopped);
+                chase(k, v, i);
         }
     }
     return true;

@@ -123,7 +123,7 @@ static void group(struct view *w, const struct row *rows, FILE *to)
         s += len + 1;
     }
     if (!*rows->text)
-        fputs("    (no stack: it runs; see --stop)\n", to);
+        fputs(rows->v->state == VT_IS_PARKED ? "    (no stack: it cannot be read)\n" : "    (no stack: it runs; see --stop)\n", to);
     putc('\n', to);
 }
 

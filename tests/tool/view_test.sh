@@ -165,7 +165,8 @@ exec 5>"$dir/stdin"
 until grep -q ^ready "$dir/served"; do kill -0 $pid || { cat "$dir/served"; exit 1; }; sleep 0.05; done
 for ((i = 0; i < ${VIEWS:-6}; i++)); do
     "$vthr" stacks $pid >"$dir/out" || fail "stacks under load: $?"
-    grep -q '^    main (tool_viewed)$\|it runs' "$dir/out" || fail "stacks under load: $(<"$dir/out")"
+    grep -q '^    serve (tool_viewed)$\|it runs' "$dir/out" || fail "stacks under load: $(<"$dir/out")"
+    grep -q '^    \.\.\.\|cannot be read' "$dir/out" && fail "a stack is not whole: $(<"$dir/out")"
     "$vthr" stacks --stop $pid >"$dir/out" || fail "stacks --stop under load: $?"
     [[ $(grep -o '^[0-9]* vthread' "$dir/out" | awk '{ n += $1 } END { print n }') == 101 ]] || fail "not all are seen: $(<"$dir/out")"
     grep -q '^    \.\.\.\|no stack' "$dir/out" && fail "a stack is not whole: $(<"$dir/out")"

@@ -64,7 +64,7 @@ static void *idle(void *arg)
 /* Deeper than what is read of a stack at once. */
 static NOINLINE int echo(int fd)
 {
-    volatile char room[12000];
+    volatile char room[20000];
     char c;
 
     room[0] = room[sizeof room - 1] = 0;
