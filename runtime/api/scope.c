@@ -41,6 +41,7 @@ static void init(struct vthr_scope *s)
     list_init(&s->sibling);
     list_init(&s->tasks);
     list_init(&s->spawners);
+    list_init(&s->spares);
     s->deadline = NO_DEADLINE;
 }
 
@@ -174,11 +175,11 @@ static void wait_for_tasks(struct vthr_scope *s)
     } while (left != CHILDREN_NONE);
 }
 
-static void free_tasks(struct vthr_scope *s)
+static void free_tasks(struct list *tasks)
 {
     struct list *it, *tmp;
 
-    list_for_each_safe (it, tmp, &s->tasks)
+    list_for_each_safe (it, tmp, tasks)
         free(container_of(it, struct vthr_task, kept));
 }
 
@@ -212,7 +213,8 @@ VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
     if (me == &s->first)
         vthr_strand = NULL;
     error = result_of(s);
-    free_tasks(s);
+    free_tasks(&s->tasks);
+    free_tasks(&s->spares);
     free(s);
     return error;
 }

@@ -40,6 +40,8 @@ struct vthr_scope {
     struct strand *owner;
     pthread_t thread;          /* the owner's */
     struct list strands, children, sibling, tasks, spawners;
+    struct list spares;        /* of ended tasks that nobody has the handle of, for the next */
+    uint32_t n_spares;
     struct waiter *leaver;     /* the owner, waiting for the tasks' end */
     uint64_t leaver_ticket;
     uint64_t deadline;         /* its own; read anywhere */

@@ -12,6 +12,9 @@
 #include "runtime/thread/thread.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define MAX_SPARES 64
 
 /* --- The end --- */
 
@@ -58,7 +61,7 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
 {
     struct wait_node *spawner = NULL;
     struct waiter_claim leaver;
-    bool released, ended;
+    bool released, ended, keep;
 
     lock(&s->lk);
     *(t->daemon ? &s->daemons : &s->live) -= 1;
@@ -66,6 +69,11 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
     if (s->limit && s->running < s->limit)
         spawner = wait_take(&s->spawners);
     released = t->released;
+    keep = released && s->n_spares < MAX_SPARES;
+    if (keep) {
+        list_add_head(&s->spares, &t->kept);
+        s->n_spares++;
+    }
     t->counted_off = true;
     ended = claim_leaver(s, &leaver);
     unlock(&s->lk);
@@ -73,7 +81,7 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
         wait_give(spawner, GIVEN_DONE);
     if (ended)
         waiter_go(&leaver);
-    if (released)
+    if (!keep && released)
         free(t);
 }
 
@@ -140,12 +148,33 @@ static int start(struct vthr_task *t)
     return r;
 }
 
+/* malloc's caches are by thread: what one that ends frees is not there for the next that is made. */
+static struct vthr_task *get_task(struct vthr_scope *s)
+{
+    struct vthr_task *t = NULL;
+    struct vthread *v;
+
+    if (load_relaxed(&s->n_spares)) {
+        v = api_hold();
+        lock(&s->lk);
+        if (!list_empty(&s->spares)) {
+            t = container_of(s->spares.next, struct vthr_task, kept);
+            list_del(&t->kept);
+            s->n_spares--;
+        }
+        unlock(&s->lk);
+        api_unhold(v);
+    }
+    return t ? t : malloc(sizeof *t);
+}
+
 static struct vthr_task *new_task(struct vthr_scope *s, vthr_fn *fn, void *arg)
 {
-    struct vthr_task *t = calloc(1, sizeof *t);
+    struct vthr_task *t = get_task(s);
 
     if (!t)
         return NULL;
+    memset(t, 0, sizeof *t);
     lock_init(&t->lk, RANK_TASK);
     list_init(&t->waiters);
     list_init(&t->kept);
