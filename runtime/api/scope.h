@@ -35,7 +35,7 @@ struct vthr_scope {
     bool used;                 /* something was opened or started in it */
     int error;                 /* of the first task that failed, ETIMEDOUT of the deadline */
     uint32_t live, daemons;    /* tasks that have not ended */
-    uint32_t limit, running;   /* limit 0: none */
+    uint32_t limit;            /* of live; 0: none */
     struct vthr_scope *parent;
     struct strand *owner;
     pthread_t thread;          /* the owner's */

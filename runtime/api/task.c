@@ -65,8 +65,7 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
 
     lock(&s->lk);
     *(t->daemon ? &s->daemons : &s->live) -= 1;
-    s->running--;
-    if (s->limit && s->running < s->limit)
+    if (s->limit && s->live < s->limit)
         spawner = wait_take(&s->spawners);
     released = t->released;
     keep = released && s->n_spares < MAX_SPARES;
@@ -195,7 +194,7 @@ static int count_in(struct vthr_scope *s, struct vthr_task *t)
         int r;
 
         lock(&s->lk);
-        if (!s->stop && s->limit && s->running >= s->limit) {
+        if (!s->stop && !t->daemon && s->limit && s->live >= s->limit) {
             r = waitq_wait(v, &s->lk, &s->spawners, &n, NO_DEADLINE, wait_on(WAIT_PLACE, s));
             if (r == 0 || r == EINTR)
                 continue;
@@ -204,7 +203,6 @@ static int count_in(struct vthr_scope *s, struct vthr_task *t)
         r = s->stop ? ECANCELED : 0;
         if (!r) {
             s->used = true;
-            s->running++;
             *(t->daemon ? &s->daemons : &s->live) += 1;
             list_add_tail(&s->strands, &t->strand.link);
             if (!t->released)

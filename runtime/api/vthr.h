@@ -80,7 +80,7 @@ int vthr_scope_deadline(vthr_scope *scope, uint64_t when);
 /* The same, from now on. */
 int vthr_scope_timeout(vthr_scope *scope, uint64_t ns);
 
-/* At most n tasks run in the scope at once: vthr_spawn waits.  0: any number.  A task of the scope that spawns into it has its own
+/* At most n tasks run in the scope at once, daemons not counted: vthr_spawn waits.  0: any number.  A task of the scope that spawns into it has its own
  * place and waits for another.  Called by the opener right after opening.
  * Errors: EBUSY, there was a task or a scope in it already. */
 int vthr_scope_limit(vthr_scope *scope, unsigned n);
@@ -148,7 +148,8 @@ int vthr_receive(vthr_channel *channel, void *element);
 int vthr_receive_until(vthr_channel *channel, void *element, uint64_t when);
 int vthr_try_receive(vthr_channel *channel, void *element);
 
-/* for VTHR_EACH(x, channel) { ... }: runs for each element, received into the variable x, until receiving fails. */
+/* for VTHR_EACH(x, channel) { ... }: runs for each element, received into the variable x, until receiving fails: the channel is closed
+ * and empty, or the caller cancelled (vthr_cancelled tells). */
 #define VTHR_EACH(x, channel) (; vthr_receive((channel), &(x)) == 0;)
 
 /* How many elements it holds, a moment ago. */

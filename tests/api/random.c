@@ -1,0 +1,382 @@
+// Random programs of scopes, tasks, channels, selects, semaphores, deadlines and cancellations, against what must hold of all of them:
+// - every element that was sent was received once, or is still in its channel;
+// - no task outlives its scope;
+// - no token is lost, and never are there more holders than tokens;
+// - what comes out of a scope is what a task in it failed with, or what it was told to;
+// - a wait that nothing but a cancellation ends is ended by it (else the test hangs), and later waits fail as well.
+// TEST_SEED repeats a program; the schedule may differ.  A failure prints the seed.
+#include <stdbool.h>
+#include <stdlib.h>
+#include <vthr.h>
+#include "tests/preload/check.h"
+
+#define CHANNELS 3
+#define TOKENS 2
+#define PROGRAMS 12
+#define MUST(cond)                                                                            \
+    do {                                                                                      \
+        if (!(cond)) {                                                                        \
+            dprintf(2, "%s:%d: failed: %s (TEST_SEED=%llu)\n", __FILE__, __LINE__, #cond, seed); \
+            abort();                                                                          \
+        }                                                                                     \
+    } while (0)
+
+static unsigned long long seed;
+static vthr_channel *channels[CHANNELS];
+static vthr_semaphore *tokens;
+static vthr_event *event;
+static int never[2]; // a pipe to which nobody writes
+static int holders, budget;
+
+struct tally { // of elements, which are different numbers
+    unsigned long count, sum, xor, squares;
+};
+static struct tally sent, received;
+static unsigned long last_id;
+
+static void count(struct tally *t, unsigned long x)
+{
+    __atomic_add_fetch(&t->count, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&t->sum, x, __ATOMIC_RELAXED);
+    __atomic_xor_fetch(&t->xor, x * 0x9e3779b97f4a7c15ul, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&t->squares, x * x, __ATOMIC_RELAXED);
+}
+static unsigned long new_id(void)
+{
+    return __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+}
+
+VTHR_LOCAL(const void, mark);
+
+struct node { // what is known of a scope, by those in it
+    int live;          // tasks that run
+    int failed[64];    // by errno: so many tasks of it
+    bool told;         // it was cancelled, or had a deadline
+    bool timed;
+};
+
+struct job {
+    struct node *in;
+    unsigned depth;
+    uint32_t random;
+    bool forever;
+};
+
+static unsigned pick(struct job *j, unsigned n)
+{
+    j->random ^= j->random << 13;
+    j->random ^= j->random >> 17;
+    j->random ^= j->random << 5;
+    return j->random % n;
+}
+
+// A wait's outcome fits to what is known.
+static void outcome(int r, bool may_time_out)
+{
+    MUST(r == 0 || r == ECANCELED || (may_time_out && (r == ETIMEDOUT || r == EAGAIN)));
+    if (r == ECANCELED) {
+        struct timespec long_time = { 100000, 0 };
+
+        MUST(vthr_cancelled());
+        MUST(nanosleep(&long_time, NULL) == -1 && errno == ECANCELED);
+    }
+}
+
+static uint64_t when(struct job *j) // now, soon, or never: the deadline of a wait
+{
+    switch (pick(j, 3)) {
+    case 0:
+        return 0;
+    case 1:
+        return vthr_after(pick(j, 200) * 1000);
+    default:
+        return VTHR_NEVER;
+    }
+}
+
+static void send_some(struct job *j)
+{
+    unsigned long x = new_id();
+    uint64_t t = when(j);
+    int r = vthr_send_until(channels[pick(j, CHANNELS)], &x, t);
+
+    outcome(r, t != VTHR_NEVER);
+    if (r == 0)
+        count(&sent, x);
+}
+static void receive_some(struct job *j)
+{
+    unsigned long x = 0;
+    uint64_t t = when(j);
+    int r = vthr_receive_until(channels[pick(j, CHANNELS)], &x, t);
+
+    outcome(r, t != VTHR_NEVER);
+    MUST((r == 0) == (x != 0));
+    if (r == 0)
+        count(&received, x);
+}
+
+static void select_some(struct job *j)
+{
+    unsigned long x[4] = { 0 };
+    vthr_case c[4];
+    uint64_t t = when(j);
+    int n = 1 + (int)pick(j, 4), r;
+
+    for (int i = 0; i < n; i++)
+        switch (pick(j, 5)) {
+        case 0:
+            x[i] = new_id();
+            c[i] = vthr_on_send(channels[pick(j, CHANNELS)], &x[i]);
+            break;
+        case 1:
+            c[i] = vthr_on_time(vthr_after(pick(j, 300) * 1000));
+            break;
+        case 2:
+            c[i] = pick(j, 2) ? vthr_on_event(event) : vthr_on_readable(never[0]);
+            break;
+        default:
+            c[i] = vthr_on_receive(channels[pick(j, CHANNELS)], &x[i]);
+        }
+    if (t == VTHR_NEVER)
+        c[0] = vthr_on_receive(channels[0], &x[0]), x[0] = 0; // something that will come
+    r = vthr_select_until(c, (size_t)n, t);
+    if (r < 0) {
+        outcome(-r, t != VTHR_NEVER);
+        r = -1;
+    }
+    for (int i = 0; i < n; i++) {
+        if (c[i].kind == VTHR_CASE_RECEIVE) {
+            MUST((x[i] != 0) == (i == r));
+            if (i == r)
+                count(&received, x[i]);
+        } else if (c[i].kind == VTHR_CASE_SEND && i == r) {
+            count(&sent, x[i]);
+        } else {
+            MUST(i != r || c[i].kind == VTHR_CASE_TIME); // nobody sets the event, or writes
+        }
+    }
+}
+
+// Taken in a scope of its own, and given back, or not.
+static void hold_some(struct job *j)
+{
+    vthr_scope *s;
+    int r;
+
+    CHECK_EQ(vthr_scope_open(&s), 0);
+    r = vthr_acquire_until(tokens, vthr_after(pick(j, 200) * 1000));
+    outcome(r, true);
+    if (r == 0) {
+        MUST(__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST) <= TOKENS);
+        if (pick(j, 2))
+            sched_yield();
+        __atomic_sub_fetch(&holders, 1, __ATOMIC_SEQ_CST);
+        if (pick(j, 2))
+            MUST(vthr_give_back(tokens) == 0);
+    }
+    r = vthr_scope_leave(s);
+    MUST(r == 0);
+}
+
+static int task(void *arg, void **value);
+static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doomed)
+{
+    unsigned n = 1 + pick(j, 4);
+
+    for (unsigned i = 0; i < n; i++) {
+        struct job *child = malloc(sizeof *child);
+        bool daemon = pick(j, 4) == 0;
+        int r;
+
+        CHECK(child != NULL);
+        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2) };
+        __atomic_add_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
+        r = (daemon ? vthr_spawn_daemon : vthr_spawn)(s, NULL, task, child);
+        if (r) {
+            MUST(r == ECANCELED);
+            __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
+            free(child);
+        }
+    }
+}
+
+static int nest(struct job *j)
+{
+    struct node in = { 0 };
+    bool outer = vthr_cancelled(), shield = pick(j, 4) == 0, doomed = false;
+    const void *before = mark();
+    vthr_scope *s;
+    int r, failures = 0;
+
+    CHECK_EQ(vthr_scope_open(&s), 0);
+    if (shield)
+        CHECK_EQ(vthr_scope_shield(s), 0);
+    MUST(shield || !outer || vthr_cancelled());
+    if (pick(j, 4) == 0)
+        CHECK_EQ(vthr_scope_limit(s, 1 + pick(j, 3)), 0);
+    CHECK_EQ(set_mark(&in), 0);
+    if (pick(j, 3) == 0) {
+        in.timed = in.told = doomed = true;
+        CHECK_EQ(vthr_scope_timeout(s, pick(j, 1000) * 1000), 0);
+    }
+    if (pick(j, 3) == 0 && !doomed) { // after what follows, whatever comes: so no limit may be waited for
+        doomed = in.told = true;
+        spawn_some(j, s, &in, false);
+        vthr_scope_cancel(s);
+        spawn_some(j, s, &in, true);
+    } else {
+        spawn_some(j, s, &in, in.timed);
+    }
+    if (pick(j, 2))
+        select_some(j);
+    r = vthr_scope_leave(s);
+    MUST(in.live == 0);
+    MUST(mark() == before);
+    for (int e = 1; e < 64; e++)
+        failures += in.failed[e];
+    if (r == 0)
+        MUST(failures == 0 || in.told);
+    else if (r == ETIMEDOUT)
+        MUST(in.timed);
+    else if (r == ECANCELED)
+        MUST(!shield && vthr_cancelled());
+    else
+        MUST(r < 64 && in.failed[r] > 0);
+    return r;
+}
+
+static int run(struct job *j)
+{
+    struct timespec long_time = { 100000, 0 };
+    unsigned n = pick(j, 8);
+    char c;
+
+    if (j->forever) {
+        if (pick(j, 2))
+            MUST(read(never[0], &c, 1) == -1 && errno == ECANCELED);
+        else
+            MUST(nanosleep(&long_time, NULL) == -1 && errno == ECANCELED);
+        MUST(vthr_cancelled());
+        return ECANCELED;
+    }
+    while (n--)
+        switch (pick(j, 10)) {
+        case 0:
+        case 1:
+            send_some(j);
+            break;
+        case 2:
+        case 3:
+            receive_some(j);
+            break;
+        case 4:
+        case 5:
+            select_some(j);
+            break;
+        case 6:
+            hold_some(j);
+            break;
+        case 7:
+            sched_yield();
+            break;
+        case 8:
+            if (j->depth < 5 && __atomic_sub_fetch(&budget, 1, __ATOMIC_RELAXED) > 0)
+                nest(j);
+            break;
+        case 9:
+            if (pick(j, 10) == 0)
+                return 1 + (int)pick(j, 63);
+            break;
+        }
+    return vthr_cancelled() ? ECANCELED : 0;
+}
+
+static int task(void *arg, void **value)
+{
+    struct job *j = arg;
+    struct node *in = j->in;
+    int r;
+
+    (void)value;
+    MUST(mark() == in);
+    r = run(j);
+    if (r && r != ECANCELED)
+        __atomic_add_fetch(&in->failed[r], 1, __ATOMIC_SEQ_CST);
+    free(j);
+    __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
+    return r;
+}
+
+// So that every send and receive finds its partner some time.
+static int feeds(void *arg, void **value)
+{
+    int r;
+
+    (void)value;
+    for (;;) {
+        unsigned long x = new_id();
+
+        r = vthr_send(arg, &x);
+        if (r)
+            break;
+        count(&sent, x);
+    }
+    MUST(r == ECANCELED);
+    return r;
+}
+static int drains(void *arg, void **value)
+{
+    unsigned long x;
+    int r;
+
+    (void)value;
+    while ((r = vthr_receive(arg, &x)) == 0)
+        count(&received, x);
+    MUST(r == ECANCELED);
+    return r;
+}
+
+static void program(void)
+{
+    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false };
+    vthr_scope *s;
+    unsigned long x;
+
+    memset(&sent, 0, sizeof sent);
+    memset(&received, 0, sizeof received);
+    budget = 40;
+    CHECK_EQ(vthr_semaphore_new(&tokens, TOKENS), 0);
+    CHECK_EQ(vthr_event_new(&event), 0);
+    CHECK_EQ(vthr_scope_open(&s), 0);
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        CHECK_EQ(vthr_channel_new(&channels[i], sizeof x, i * pick(&root, 4)), 0);
+        CHECK_EQ(vthr_spawn_daemon(s, NULL, feeds, channels[i]), 0);
+        CHECK_EQ(vthr_spawn_daemon(s, NULL, drains, channels[i]), 0);
+    }
+    for (int i = 0; i < 3; i++)
+        nest(&root);
+    MUST(vthr_scope_leave(s) == 0);
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        while (vthr_try_receive(channels[i], &x) == 0)
+            count(&received, x);
+        vthr_channel_free(channels[i]);
+    }
+    MUST(memcmp(&sent, &received, sizeof sent) == 0);
+    vthr_semaphore_free(tokens); // aborts if one is out
+    vthr_event_free(event);
+}
+
+int main(void)
+{
+    const char *given = getenv("TEST_SEED");
+    struct timespec now;
+
+    CHECK_EQ(pipe(never), 0);
+    clock_gettime(CLOCK_REALTIME, &now);
+    seed = given ? strtoull(given, NULL, 10) : (unsigned long long)now.tv_nsec * 1000 + (unsigned)getpid() % 1000;
+    for (int i = 0; i < (given ? 1 : PROGRAMS); i++, seed++)
+        program();
+    puts("ok");
+    return 0;
+}
