@@ -22,7 +22,7 @@ HOOK int thrd_create(thrd_t *th, thrd_start_t fn, void *arg)
 
         return real(th, fn, arg);
     }
-    int r = thread_create(th, NULL, (void *(*)(void *))(void *)fn, arg, true);
+    int r = thread_create(th, NULL, (void *(*)(void *))(void *)fn, arg, true, __builtin_return_address(0));
     return r == EAGAIN ? thrd_error : thrd_result(r);
 }
 HOOK int thrd_join(thrd_t th, int *res)

@@ -5,7 +5,7 @@ HOOK int pthread_create(pthread_t *th, const pthread_attr_t *attr, void *(*start
 {
     if (!vthr_activate())
         return REAL(pthread_create)(th, attr, start, arg);
-    return thread_create(th, attr, start, arg, false);
+    return thread_create(th, attr, start, arg, false, __builtin_return_address(0));
 }
 HOOK int pthread_join(pthread_t th, void **ret)
 {

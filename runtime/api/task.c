@@ -140,7 +140,7 @@ static int start(struct vthr_task *t)
 {
     pthread_t th;
     bool virtual_ = vthr_active;
-    int r = virtual_ ? thread_create(&th, NULL, task_main, t, false) : REAL(pthread_create)(&th, NULL, task_main, t);
+    int r = virtual_ ? thread_create(&th, NULL, task_main, t, false, NULL) : REAL(pthread_create)(&th, NULL, task_main, t);
 
     if (r == 0)
         (void)(virtual_ ? thread_detach(th) : REAL(pthread_detach)(th));

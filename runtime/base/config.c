@@ -40,6 +40,12 @@ const struct vthr_setting vthr_settings[] = {
      "where they are printed, behind what is there", FIELD(dump_file)},
     {"VTHR_DEADLOCK", VTHR_SETTING_BOOL, 0, 1, "off",
      "report on standard error, once, threads that wait for each other's locks", FIELD(deadlock)},
+    {"VTHR_MAX_THREADS", VTHR_SETTING_LIMIT, 0, 10000000, "0, no limit",
+     "threads at a time; pthread_create fails with EAGAIN beyond, or waits", FIELD(max_threads)},
+    {"VTHR_EXCLUDE", VTHR_SETTING_LIST, 0, 0, "none",
+     "threads that keep an OS thread of their own, by library or start routine", FIELD(exclude)},
+    {"VTHR_INCLUDE", VTHR_SETTING_LIST, 0, 0, "all",
+     "only these threads share OS threads", FIELD(include)},
     {"VTHR_FAST_SWITCH", VTHR_SETTING_BOOL, 0, 1, "on",
      "where the kernel lacks FSGSBASE but the CPU has it: use it, and mend by SIGSEGV", FIELD(fast_switch)},
     {"VTHR_SCHED", VTHR_SETTING_SCHED, 0, 0, "fifo",
@@ -116,6 +122,16 @@ static void describe_range(struct text *t, const struct vthr_setting *s)
         put_string(t, "must be shorter than ");
         put_unsigned(t, VTHR_PATH_MAX);
         put_string(t, " bytes");
+        break;
+    case VTHR_SETTING_LIMIT:
+        put_string(t, "must be ");
+        put_unsigned(t, s->min);
+        put_string(t, " to ");
+        put_unsigned(t, s->max);
+        put_string(t, ", with :wait or :eagain after it or not");
+        break;
+    case VTHR_SETTING_LIST:
+        put_string(t, "must be OBJECT, OBJECT!ROUTINE or !ROUTINE, more of them after commas");
         break;
     }
 }
@@ -308,6 +324,43 @@ static bool parse_sched(const char *value, struct vthr_config *out)
     return true;
 }
 
+static bool parse_limit(const struct vthr_setting *s, const char *value, struct vthr_config *out)
+{
+    const char *colon = strchr(value, ':');
+    char number[16];
+    size_t n = colon ? (size_t)(colon - value) : strlen(value);
+    bool wait = colon && strcmp(colon, ":wait") == 0;
+    if (n >= sizeof number || (colon && !wait && strcmp(colon, ":eagain") != 0))
+        return false;
+    memcpy(number, value, n);
+    number[n] = '\0';
+    if (!parse_uint(s, number, &out->max_threads))
+        return false;
+    out->max_wait = wait;
+    return true;
+}
+
+/* Copied: a program may write over its environment. */
+static bool parse_list(const char *value, char *out)
+{
+    size_t len = strlen(value), item = 0, marks = 0;
+    if (len >= VTHR_LIST_MAX)
+        return false;
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && value[i] != ',') {
+            item++;
+            marks += value[i] == '!';
+            continue;
+        }
+        /* Not empty, one mark at the most, and something after it. */
+        if (item == 0 || marks > 1 || value[i - 1] == '!')
+            return false;
+        item = marks = 0;
+    }
+    memcpy(out, value, len + 1);
+    return true;
+}
+
 /* --- The configuration */
 
 static bool store(const struct vthr_setting *s, const char *value, struct vthr_config *out)
@@ -324,6 +377,10 @@ static bool store(const struct vthr_setting *s, const char *value, struct vthr_c
         return parse_signal(value, field);
     case VTHR_SETTING_PATH:
         return parse_path(value, field);
+    case VTHR_SETTING_LIMIT:
+        return parse_limit(s, value, out);
+    case VTHR_SETTING_LIST:
+        return parse_list(value, field);
     }
     return false;
 }

@@ -20,6 +20,7 @@ extern "C" {
 
 /* Longest file name in a setting, with its NUL. */
 #define VTHR_PATH_MAX 512
+#define VTHR_LIST_MAX 1024 /* bytes of a list, with the NUL */
 
 struct vthr_config {
     bool disable;      /* run natively */
@@ -36,6 +37,9 @@ struct vthr_config {
     unsigned dump_signal;            /* prints all stacks; 0: none */
     char dump_file[VTHR_PATH_MAX];   /* where to; empty: standard error */
     bool deadlock;     /* threads that wait for each other for ever are reported */
+    unsigned max_threads; /* 0: no limit */
+    bool max_wait;     /* at the limit a thread's creator waits, instead of EAGAIN */
+    char include[VTHR_LIST_MAX], exclude[VTHR_LIST_MAX]; /* patterns: thread/choose.c */
 };
 
 enum vthr_setting_kind {
@@ -44,12 +48,14 @@ enum vthr_setting_kind {
     VTHR_SETTING_SCHED, /* fifo | random | random:SEED */
     VTHR_SETTING_SIGNAL, /* a signal that may be caught and blocked, by name or number */
     VTHR_SETTING_PATH,   /* a file's name */
+    VTHR_SETTING_LIMIT, /* N | N:wait | N:eagain */
+    VTHR_SETTING_LIST,  /* OBJECT | OBJECT!ROUTINE | !ROUTINE, separated by commas */
 };
 
 struct vthr_setting {
     const char *name; /* with its VTHR_ prefix */
     enum vthr_setting_kind kind;
-    unsigned min, max;         /* VTHR_SETTING_UINT */
+    unsigned min, max;         /* VTHR_SETTING_UINT, VTHR_SETTING_LIMIT */
     const char *default_value; /* in words */
     const char *help;          /* one line */
     size_t offset;             /* of its field in struct vthr_config */

@@ -11,6 +11,7 @@
 #include "runtime/base/real.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
@@ -104,11 +105,13 @@ void carrier_main(void *arg)
     compiler_barrier();
     vthr_carrier = c;
     image_enter();
-    c->tid = (int)SYS0(SYS_gettid);
+    store_release(&c->tid, (int)SYS0(SYS_gettid));
     ksig_set_mask(KSIG_CARRIER_MASK);
     set_sigstack(c);
     if (!c->is_first)
         arch_thread_begin(&c->os);
+    if (c->bound)
+        bound_begin(c);
     sched_loop(c);
 }
 
@@ -217,8 +220,8 @@ struct carrier *carrier_new_first(void)
     return c;
 }
 
-/* ahead: it waits for a processor among the spares; else its starter assigns one to it at once. */
-static struct carrier *start_carrier(bool ahead)
+/* ahead: it waits for a processor among the spares; else its starter assigns one to it at once, or (bound) it is for one vthread. */
+static struct carrier *start_carrier(bool ahead, struct vthread *bound)
 {
     struct carrier *c = new_descriptor();
     int r;
@@ -226,9 +229,14 @@ static struct carrier *start_carrier(bool ahead)
     if (!c)
         return NULL;
     c->ahead = ahead;
+    c->bound = bound;
+    if (bound)
+        store_release(&bound->bound, c);
     r = native_start(thread_main, c, CARRIER_STACK);
     lock(&lk);
     if (r) {
+        if (bound)
+            store_release(&bound->bound, NULL);
         arch_thread_release(&c->os);
         c->next_spare = unused;
         unused = c;
@@ -248,7 +256,7 @@ void carrier_prepare(unsigned n)
     lock(&lk);
     have = n_spares + n_starting;
     unlock(&lk);
-    while (have++ < n && start_carrier(true))
+    while (have++ < n && start_carrier(true, NULL))
         ;
 }
 
@@ -263,7 +271,12 @@ struct carrier *carrier_get_spare(void)
         n_spares--;
     }
     unlock(&lk);
-    return c ? c : start_carrier(false);
+    return c ? c : start_carrier(false, NULL);
+}
+
+struct carrier *carrier_start_bound(struct vthread *v)
+{
+    return start_carrier(false, v);
 }
 
 void carrier_put_spare(struct carrier *c)
@@ -296,6 +309,18 @@ static void end_os_thread(struct carrier *c)
     vthr_ncarriers--;
     unlock(&lk);
     REAL(pthread_exit)(NULL);
+}
+
+void carrier_retire(struct carrier *c)
+{
+    static uint32_t never;
+
+    if (c->proc)
+        bound_give_away(c);
+    while (c->is_first)
+        sys_futex_wait(&never, 0, NO_DEADLINE);
+    end_os_thread(c);
+    __builtin_unreachable();
 }
 
 /* Of one that was just started only those started ahead go to the list. */

@@ -5,6 +5,7 @@
 #include "runtime/base/options.h"
 #include "runtime/io/hidden.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
 #include <errno.h>
 #include <string.h>
@@ -212,5 +213,6 @@ void sched_reset_child(void)
     vthr_nsleeping = vthr_nhogs = 0;
     vthr_nlive = 0;
     carrier_reset_child();
+    bound_reset_child();
     monitor_reset_child();
 }

@@ -12,6 +12,7 @@
  * all queues, as a kernel prefers who slept: the queues may be full of vthreads that will compute for long. */
 #include "runtime/sched/ready.h"
 #include "runtime/base/options.h"
+#include "runtime/sched/bound.h"
 
 #define NEXT_STREAK 32
 #define GLOBAL_EVERY 61
@@ -158,7 +159,9 @@ void sched_ready(struct vthread *v)
 {
     struct proc *p = own_proc();
 
-    if (unlikely(vthr_config.migrate)) {
+    if (unlikely(v->bound != NULL)) {
+        bound_ready(v);
+    } else if (unlikely(vthr_config.migrate)) {
         ready_migrate(v);
     } else if (unlikely(!p)) {
         ready_elsewhere(v);
@@ -178,7 +181,9 @@ void sched_ready_tail(struct vthread *v)
 {
     struct proc *p = own_proc();
 
-    if (unlikely(vthr_config.migrate)) {
+    if (unlikely(v->bound != NULL)) {
+        bound_ready(v);
+    } else if (unlikely(vthr_config.migrate)) {
         ready_migrate(v);
     } else if (unlikely(!p)) {
         ready_elsewhere(v);

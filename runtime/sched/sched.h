@@ -61,6 +61,8 @@ struct carrier {
     uint32_t assigned;      /* futex: 1 when a spare got a processor */
     int tid;                /* kernel thread id */
     uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
+    struct vthread *bound;  /* runs no other: bound.c */
+    bool retire;            /* is to end */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     bool ahead;             /* started to be a spare */
@@ -221,6 +223,9 @@ void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
 void carrier_wait_spare(struct carrier *c);             /* returns with c->proc set, or exits the OS thread */
 extern unsigned vthr_ncarriers; /* OS threads that are carriers; read with carrier_count */
+void carrier_retire(struct carrier *c) VTHR_NORETURN;
+/* A new OS thread for v alone, which waits until v is ready (bound.c).  NULL: none can be made. */
+struct carrier *carrier_start_bound(struct vthread *v);
 unsigned carrier_count(void);
 /* Calls fn for every carrier's descriptor, those of ended ones too.  Descriptors are never unmapped. */
 void carrier_each(void (*fn)(struct carrier *, void *), void *arg);

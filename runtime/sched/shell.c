@@ -99,7 +99,7 @@ static bool register_shell(struct vthread *v)
         vthr_registry = meta_alloc(MAX_SHELLS * sizeof *vthr_registry);
     if (!vthr_registry || vthr_nshells == MAX_SHELLS)
         return false;
-    v->tid = VTHR_TID_BASE + 1 + vthr_nshells;
+    v->tid = v->number = VTHR_TID_BASE + 1 + vthr_nshells;
     store_release(&vthr_registry[vthr_nshells], v);
     store_release(&vthr_nshells, vthr_nshells + 1);
     return true;
@@ -137,14 +137,14 @@ static struct vthread *take_free(struct shell_class *c)
 
 static void renew(struct vthread *v)
 {
-    uint32_t tid = v->tid;
+    uint32_t number = v->number;
     uint64_t word = v->w.word; /* tickets go on counting: a late waker of the last life must not match */
     void *pd = v->pd;
     char *block = v->block;
     struct shell_class *c = v->cls;
 
     memset(v, 0, sizeof *v);
-    v->tid = tid;
+    v->tid = v->number = number;
     v->w.word = word & ~(uint64_t)W_MASK;
     v->w.vt = v;
     v->pd = pd;
@@ -165,7 +165,7 @@ struct vthread *shell_get(size_t stack, size_t guard, void *user_stack)
     v = c ? take_free(c) : NULL;
     unlock(&lk);
     if (v) {
-        image_reset(v->pd, v->tid);
+        image_reset(v->pd, v->number);
     } else {
         v = c ? make(c) : NULL;
         if (!v)

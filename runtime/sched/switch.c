@@ -6,6 +6,7 @@
  * the context that runs next does it, first thing (sched_after_switch). */
 #include "runtime/sched/switch.h"
 #include "runtime/base/panic.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
 
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
@@ -47,7 +48,7 @@ void switch_away(struct vthread *v, enum switch_how how)
 {
     struct carrier *c = v->carrier;
     struct proc *p = v->proc;
-    struct vthread *n = p ? ready_pick_local(p) : NULL;
+    struct vthread *n = p && likely(!v->bound) ? ready_pick_local(p) : NULL;
 
     v->how = (uint8_t)how;
     v->proc = NULL;
@@ -67,6 +68,8 @@ bool sched_yield_now(struct vthread *v)
 {
     struct proc *p = v->proc;
 
+    if (!p && v->bound)
+        return false;
     if (p && !sched_work_waiting(p) && ++p->since_poll < p->poll_quota)
         return false;
     switch_away(v, HOW_YIELD);
@@ -117,6 +120,19 @@ static void sleep_in_poller(struct proc *p)
         sched_wake_one();
 }
 
+/* c->bound is set. */
+static void run_bound(struct carrier *c)
+{
+    struct vthread *v = bound_wait(c);
+
+    if (!v)
+        return;
+    v->carrier = c;
+    v->proc = NULL;
+    c->cur = v;
+    arch_switch(&c->ctx, &v->ctx);
+}
+
 void sched_loop(struct carrier *c)
 {
     for (;;) {
@@ -124,6 +140,12 @@ void sched_loop(struct carrier *c)
         struct vthread *v;
 
         sched_after_switch(c);
+        if (unlikely(c->bound != NULL)) {
+            run_bound(c);
+            continue;
+        }
+        if (unlikely(c->retire))
+            carrier_retire(c);
         if (!c->proc)
             carrier_wait_spare(c);
         p = c->proc;

@@ -1,4 +1,5 @@
 /* Who am I, and who is there. */
+#include "runtime/sched/bound.h"
 #include "runtime/sched/shell.h"
 #include "runtime/sched/sched.h"
 
@@ -11,7 +12,9 @@ struct vthread *vthread_by_tid(uint32_t tid)
 {
     if (vthr_active && tid == vthr_main.tid)
         return &vthr_main;
-    if (tid <= VTHR_TID_BASE || tid > VTHR_TID_BASE + shell_count())
+    if (tid <= VTHR_TID_BASE)
+        return bound_find(tid, NULL);
+    if (tid > VTHR_TID_BASE + shell_count())
         return NULL;
     return load_acquire(&vthr_registry[tid - VTHR_TID_BASE - 1]);
 }

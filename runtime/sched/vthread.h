@@ -56,10 +56,17 @@ struct vthread {
     void *pd;                  /* thread pointer == pthread_t */
     struct vthread *next_free; /* shell list */
     struct vthread *q_next;    /* global run queue */
+    uint32_t number;           /* that belongs to the shell; tid is another one while has_os_number */
     struct shell_class *cls;
     char *block;               /* lowest address of the shell */
     size_t guard_size, attr_stack_size;
     void *user_stack;          /* given by the program, or NULL */
+
+    /* A thread that keeps an OS thread for itself: see bound.c */
+    struct carrier *bound;     /* it */
+    uint64_t bound_until;      /* when the wait in progress ends */
+    uint32_t holds;
+    bool bound_life, has_os_number;
 
     /* Signals: see thread/signal.c */
     uint64_t sigmask;          /* virtual mask; written by itself only */

@@ -80,7 +80,13 @@ static enum wake_reason park_native(struct waiter *w, uint64_t deadline)
 static void arm_timer(struct vthread *v, uint64_t ticket, uint64_t deadline)
 {
     struct proc *p = v->proc ? v->proc : &vthr_procs[0];
-    int r = timer_add(&p->timers, &v->timer, &v->w, ticket, deadline);
+    int r;
+
+    if (v->bound) {
+        v->bound_until = deadline; /* its OS thread looks at the clock by itself */
+        return;
+    }
+    r = timer_add(&p->timers, &v->timer, &v->w, ticket, deadline);
 
     if (r > 0 && p != v->proc)
         proc_kick(p); /* it may sleep for longer */
@@ -120,7 +126,9 @@ enum wake_reason waiter_park(struct waiter *w, uint64_t deadline)
         switch_away(v, HOW_PARK);
         cur = load_acquire(&w->word);
     }
-    if (deadline != NO_DEADLINE)
+    if (deadline != NO_DEADLINE) {
         timer_del(&v->timer);
+        v->bound_until = NO_DEADLINE;
+    }
     return (enum wake_reason)(cur & W_MASK);
 }

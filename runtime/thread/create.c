@@ -2,9 +2,12 @@
 #include "runtime/base/options.h"
 #include "runtime/base/real.h"
 #include "runtime/mem/image.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/thread/choose.h"
 #include "runtime/thread/exit.h"
+#include "runtime/thread/limit.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <errno.h>
@@ -76,14 +79,35 @@ static int get_wishes(const pthread_attr_t *attr, struct wishes *w)
     return 0;
 }
 
-int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *), void *arg, bool c11)
+/* It runs, sooner or later; or it is as if it had not been made. */
+static int launch(struct vthread *v, bool own)
+{
+    int r = 0;
+
+    fetch_add_relaxed(&vthr_nlive, 1u);
+    store_release(&v->life, VT_LIVE);
+    if (own)
+        r = -bound_spawn(v, NULL, NULL);
+    else
+        sched_spawn(v);
+    if (r) {
+        fetch_sub_relaxed(&vthr_nlive, 1u);
+        signal_mask_unref(v);
+        signal_close(v);
+        shell_put(v);
+    }
+    return r;
+}
+
+int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *), void *arg, bool c11, const void *caller)
 {
     struct vthread *self = vthr_parkable(), *v;
     struct wishes w;
     uint64_t mask = self ? self->sigmask : ksig_get_mask();
+    bool own = caller && choose_own_thread((const void *)start, caller);
     int r = get_wishes(attr, &w);
 
-    if (r)
+    if (r || (r = limit_enter()))
         return r;
     if (self)
         rt_enter(self);
@@ -91,6 +115,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     if (!v) {
         if (self)
             rt_leave(self);
+        limit_leave();
         return EAGAIN;
     }
     v->start = start;
@@ -108,12 +133,12 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     *(struct vthread **)((char *)v->pd + ((char *)&vthr_self - (char *)arch_tp())) = v;
     signal_mask_ref(v);
     *out = (pthread_t)v->pd;
-    fetch_add_relaxed(&vthr_nlive, 1u);
-    store_release(&v->life, VT_LIVE);
-    sched_spawn(v);
+    r = launch(v, own);
     if (self)
         rt_leave(self);
-    return 0;
+    if (r)
+        limit_leave();
+    return r;
 }
 
 struct vthread *thread_of(pthread_t th)
@@ -125,11 +150,12 @@ struct vthread *thread_of(pthread_t th)
         return &vthr_main;
     if (!th)
         return NULL;
-    tid = *image_tid((void *)th);
-    if (tid <= VTHR_TID_BASE)
-        return NULL;
-    v = vthread_by_tid(tid);
-    return v && v->pd == (void *)th ? v : NULL;
+    for (;;) {
+        tid = load_acquire(image_tid((void *)th));
+        v = tid > VTHR_TID_BASE ? vthread_by_tid(tid) : bound_find(tid, (void *)th);
+        if (v || load_acquire(image_tid((void *)th)) == tid) /* else it got another number meanwhile: bound.c */
+            return v && v->pd == (void *)th ? v : NULL;
+    }
 }
 
 int thread_getattr(pthread_t th, pthread_attr_t *attr)

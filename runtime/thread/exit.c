@@ -7,9 +7,11 @@
 #include "runtime/base/real.h"
 #include "runtime/io/loop.h"
 #include "runtime/mem/image.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/thread/limit.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <limits.h>
@@ -45,6 +47,10 @@ void thread_unref(struct vthread *v)
 
 void vthread_finished(struct vthread *v)
 {
+    if (unlikely(v->bound != NULL))
+        bound_finished(v);
+    if (v != &vthr_main)
+        limit_leave();
     v->life = VT_DONE;
     store_release(&v->done, 1u);
     lot_wake(&v->done, INT_MAX);

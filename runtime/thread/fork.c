@@ -20,6 +20,8 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/thread/choose.h"
+#include "runtime/thread/limit.h"
 #include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
@@ -62,6 +64,8 @@ static void at_child(void)
     sched_reset_child();
     signal_reset_child(v);
     setid_reset_child();
+    choose_reset_child();
+    limit_reset_child();
     if (v)
         v->loop_credit = 0;
     vthr_main.life = VT_FREE;

@@ -12,10 +12,14 @@
  * may be elsewhere), so no handler that looks at it may run: SIG_NUDGE is blocked.  33 itself must stay open, or two callers would
  * wait for each other: one caller at a time, by `lk`, and so none is borrowing when it comes.
  *
+ * A vthread that has its OS thread's number (sched/bound.c) gives that two descriptors with one number: libc signals it for each, and
+ * the handler acts for one that is marked.  For the caller's own image the signal comes while it borrows, to itself.
+ *
  * Every OS thread of ours has 33 unblocked (native_start, KSIG_CARRIER_MASK; the receiver in its wait). */
 #include "runtime/thread/setid.h"
 #include "runtime/base/ksig.h"
 #include "runtime/base/lock.h"
+#include "runtime/mem/image.h"
 #include "runtime/sched/sched.h"
 #include <errno.h>
 
@@ -27,13 +31,25 @@ static uintptr_t born_with(const struct carrier *c)
     return c->is_first ? (uintptr_t)vthr_main.pd : c->ctx.tp;
 }
 
+#define MARK 0x40 /* SETXID_BITMASK of nptl/descr.h, in the word of cancellation */
+
+static uintptr_t marked(const struct carrier *c)
+{
+    const struct vthread *v = c->bound;
+    uintptr_t born = born_with(c);
+
+    if (v && v->has_os_number && !(load_relaxed(image_cancel_word((void *)born)) & MARK))
+        return (uintptr_t)v->pd;
+    return born;
+}
+
 static void on_setxid(int sig, siginfo_t *info, void *uc)
 {
     struct carrier *c = carrier_here();
     struct arch_tp_loan loan;
 
     if (c)
-        arch_tp_borrow(&c->os, born_with(c), &loan);
+        arch_tp_borrow(&c->os, marked(c), &loan);
     libcs.handler(sig, info, uc);
     if (c)
         arch_tp_return(&c->os, &loan);

@@ -9,8 +9,9 @@ void vthr_boot(void);
 /* True when threads are to be virtual; the first call activates the runtime.  False: run natively (the reason was said). */
 bool vthr_activate(void);
 
-/* As pthread_create; 0 or an errno value.  c11: start is a thrd_start_t. */
-int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *), void *arg, bool c11);
+/* As pthread_create; 0 or an errno value.  c11: start is a thrd_start_t.  caller: an address in the code that wants it (choose.h);
+ * NULL: one that shares OS threads whatever the settings say. */
+int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(void *), void *arg, bool c11, const void *caller);
 /* Ends the calling vthread as returning from its start routine does. */
 void thread_exit(void *result) VTHR_NORETURN;
 /* deadline: CLOCK_MONOTONIC ns, NO_DEADLINE, or 0 for tryjoin (EBUSY).  0 or an errno value. */

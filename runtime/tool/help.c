@@ -19,6 +19,12 @@ static void value_of(const struct vthr_setting *s, char *text, size_t size)
     case VTHR_SETTING_PATH:
         snprintf(text, size, "FILE");
         break;
+    case VTHR_SETTING_LIMIT:
+        snprintf(text, size, "N[:wait|:eagain]");
+        break;
+    case VTHR_SETTING_LIST:
+        snprintf(text, size, "OBJECT[!ROUTINE],...");
+        break;
     }
 }
 

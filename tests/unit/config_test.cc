@@ -140,6 +140,33 @@ TEST(Config, Paths)
                "VTHR_DUMP_FILE=" + std::string(40, 'x') + "...: must be shorter than 512 bytes");
 }
 
+TEST(Config, Limits)
+{
+    Parsed p = parse({"VTHR_MAX_THREADS=7"});
+    EXPECT_EQ(p.config.max_threads, 7u);
+    EXPECT_FALSE(p.config.max_wait);
+    p = parse({"VTHR_MAX_THREADS=10000000:wait"});
+    EXPECT_EQ(p.config.max_threads, 10000000u);
+    EXPECT_TRUE(p.config.max_wait);
+    EXPECT_FALSE(parse({"VTHR_MAX_THREADS=1:eagain"}).config.max_wait);
+    EXPECT_EQ(parse({}).config.max_threads, 0u);
+    for (const char *bad : {"x", ":wait", "1:", "1:waits", "1:wait ", "10000001", "0000000000000000000001:wait"})
+        expect_bad(std::string("VTHR_MAX_THREADS=") + bad, std::string("VTHR_MAX_THREADS=") + bad +
+                   ": must be 0 to 10000000, with :wait or :eagain after it or not");
+}
+
+TEST(Config, Lists)
+{
+    EXPECT_STREQ(parse({"VTHR_EXCLUDE=liba.so,b!c,!d*"}).config.exclude, "liba.so,b!c,!d*");
+    EXPECT_STREQ(parse({"VTHR_INCLUDE=a"}).config.include, "a");
+    EXPECT_STREQ(parse({}).config.exclude, "");
+    EXPECT_STREQ(parse({"VTHR_EXCLUDE=" + std::string(1023, 'a')}).config.exclude, std::string(1023, 'a').c_str());
+    EXPECT_EQ(parse({"VTHR_EXCLUDE=" + std::string(1024, 'a')}).result, -EINVAL);
+    for (const char *bad : {",", "a,", ",a", "a,,b", "a!", "!", "a!b!c"})
+        expect_bad(std::string("VTHR_EXCLUDE=") + bad, std::string("VTHR_EXCLUDE=") + bad +
+                   ": must be OBJECT, OBJECT!ROUTINE or !ROUTINE, more of them after commas");
+}
+
 TEST(Config, UnknownNames)
 {
     expect_bad("VTHR_CARIERS=1", "VTHR_CARIERS: unknown setting, did you mean VTHR_CARRIERS?");

@@ -150,7 +150,7 @@ TEST_F(SignalMask, TheProcesssSignalFindsTheThreadThatTakesIt)
                           io_yield(vthr_self);
                       return nullptr;
                   },
-                  &go, false),
+                  &go, false, nullptr),
               0);
     taker = thread_of(th);
     while (load_relaxed(&taker->sigmask) & USR1)
@@ -192,7 +192,7 @@ TEST_F(SignalMask, ANewThreadInheritsTheMaskNotThePending)
                       s->pending = signal_pending(vthr_self);
                       return nullptr;
                   },
-                  &seen, false),
+                  &seen, false, nullptr),
               0);
     EXPECT_EQ(thread_join(th, nullptr, NO_DEADLINE), 0);
     EXPECT_EQ(seen.mask, USR1 | USR2);
@@ -244,7 +244,7 @@ TEST_F(SignalMask, ASignalEndsASleepUnderItsMaskOnly)
                       *(long *)p = io_sleep(vthr_self, CLOCK_MONOTONIC, false, &t, &left);
                       return (void *)(left.tv_sec > 0);
                   },
-                  &result, false),
+                  &result, false, nullptr),
               0);
     struct vthread *sleeper = thread_of(th);
     siginfo_t info = {};

@@ -51,7 +51,7 @@ struct Thread {
     explicit Thread(std::function<void *()> f) : fn(std::move(f))
     {
         int r = thread_create(
-            &th, nullptr, [](void *self) { return ((Thread *)self)->fn(); }, this, false);
+            &th, nullptr, [](void *self) { return ((Thread *)self)->fn(); }, this, false, nullptr);
         EXPECT_EQ(r, 0);
     }
     void *join()
@@ -300,13 +300,13 @@ TEST_F(Vthread, CreationFailsCleanlyWithoutMemory)
                 fails++;
                 return -EACCES;
             };
-        EXPECT_EQ(thread_create(&th, &attr, [](void *p) { return p; }, nullptr, false), EAGAIN);
+        EXPECT_EQ(thread_create(&th, &attr, [](void *p) { return p; }, nullptr, false, nullptr), EAGAIN);
         EXPECT_GT(fails, 0);
         EXPECT_EQ(vthr_nlive, live);
     }
     vthr_slab_ops = real;
     void *result = nullptr;
-    ASSERT_EQ(thread_create(&th, &attr, [](void *p) { return p; }, (void *)7, false), 0);
+    ASSERT_EQ(thread_create(&th, &attr, [](void *p) { return p; }, (void *)7, false, nullptr), 0);
     EXPECT_EQ(thread_join(th, &result, NO_DEADLINE), 0);
     EXPECT_EQ(result, (void *)7);
     pthread_attr_destroy(&attr);
@@ -322,7 +322,7 @@ TEST_F(Vthread, AttributesAreKept)
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 1 << 20);
     pthread_attr_setguardsize(&attr, 8192);
-    ASSERT_EQ(thread_create(&th, &attr, [](void *) -> void * { return __builtin_frame_address(0); }, nullptr, false), 0);
+    ASSERT_EQ(thread_create(&th, &attr, [](void *) -> void * { return __builtin_frame_address(0); }, nullptr, false, nullptr), 0);
     ASSERT_EQ(thread_getattr(th, &got), 0);
     pthread_attr_getstack(&got, &addr, &size);
     pthread_attr_getguardsize(&got, &guard);

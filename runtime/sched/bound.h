@@ -1,0 +1,34 @@
+/* Bound vthreads: those that keep an OS thread for themselves. */
+#pragma once
+#include "runtime/sched/sched.h"
+
+VTHR_BEGIN_DECLS
+/* Starts a new vthread on an OS thread of its own.  Its number, gettid(), becomes the kernel's.  prepare, if not NULL, is called with the
+ * OS thread's number before the vthread runs; what it returns, if not 0, is returned and the vthread does not run.  0 or -errno.  Inside the
+ * runtime or on a native thread. */
+int bound_spawn(struct vthread *v, int (*prepare)(int tid, void *arg), void *arg);
+/* The caller, outside the runtime, keeps the OS thread that it is on until its end, and that thread ends with it.  A vthread on the
+ * process's first OS thread moves, unless it is the main one.  0 or -EAGAIN. */
+int bound_for_life(struct vthread *v);
+/* The same for a while: the n-th release ends what n holds began. */
+void bound_hold(struct vthread *v);
+void bound_release(struct vthread *v);
+
+/* The kernel's number of v's OS thread, if it is bound for life; else 0. */
+int bound_os_tid(const struct vthread *v);
+/* Bound vthreads that have the kernel's number for their own: the one whose image shows it (pd), or that has it (pd == NULL). */
+struct vthread *bound_find(uint32_t tid, const void *pd);
+
+/* --- For the scheduler --- */
+/* Makes v run on its OS thread. */
+void bound_ready(struct vthread *v);
+/* On a carrier's own context, c->bound being set: gives its processor away, waits until its vthread may run.  NULL: it has none any more. */
+struct vthread *bound_wait(struct carrier *c);
+/* c's processor goes to a spare. */
+void bound_give_away(struct carrier *c);
+/* On the new OS thread, first thing. */
+void bound_begin(struct carrier *c);
+/* v has left its stack for good; by its OS thread. */
+void bound_finished(struct vthread *v);
+void bound_reset_child(void);
+VTHR_END_DECLS
