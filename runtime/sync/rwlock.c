@@ -105,20 +105,19 @@ static bool writer_waits(pthread_rwlock_t *l, uint32_t cur)
 static void wake_waiters(pthread_rwlock_t *l, uint32_t bits)
 {
     if (bits & WR_WAIT) {
-        /* More than one may queue, and the bit was cleared: it is set again for the rest. */
+        /* More than one may queue, and the bit was cleared: it is set again for the rest, and for readers that stay behind.  Under
+         * the bucket's lock, without which the woken writer does not go on: it would find no reader to wake when it unlocks. */
         struct vthread *v = wake_enter();
         struct lot_bucket *b = lot_lock(writers_key(l));
         int woken = lot_wake_locked(b, writers_key(l), 1, ~0u);
+        bool stay = woken && readers_yield(l);
 
         if (woken)
-            __atomic_fetch_or(word_of(l), WR_WAIT, __ATOMIC_RELAXED);
+            __atomic_fetch_or(word_of(l), WR_WAIT | (stay ? bits & RD_WAIT : 0), __ATOMIC_RELAXED);
         lot_unlock(b);
         wake_leave(v);
-        if (woken && readers_yield(l)) {
-            if (bits & RD_WAIT)
-                __atomic_fetch_or(word_of(l), RD_WAIT, __ATOMIC_RELAXED);
+        if (stay)
             return;
-        }
     }
     if (bits & RD_WAIT)
         lot_wake(word_of(l), INT_MAX);
