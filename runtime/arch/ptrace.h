@@ -1,5 +1,6 @@
 /* Registers of a stopped OS thread, as ptrace gives them, for those who unwind its stack from outside.
  *
+ * ARCH_ELF_MACHINE, and ARCH_USER_REGS_FIXED, which completes the registers of a context that runs nowhere, are for core files.
  * ARCH_USER_REGS lists X(member of struct user_regs_struct, DWARF number). */
 #pragma once
 #include <sys/user.h>
@@ -25,6 +26,11 @@
     X(r14, 14)            \
     X(r15, 15)            \
     X(rip, 16)
+
+#define ARCH_ELF_MACHINE EM_X86_64
+/* The segments and flags of the program's code. */
+#define ARCH_USER_REGS_FIXED(regs, tp) \
+    ((regs).cs = 0x33, (regs).ss = 0x2b, (regs).eflags = 0x202, (regs).orig_rax = ~0ul, (regs).fs_base = (tp))
 #else
 #error "libvthr: unsupported architecture"
 #endif

@@ -62,6 +62,18 @@ static bool walk_from_memory(struct target *t, const char *data, struct walk *w,
     return true;
 }
 
+void snapshot_saved_regs(struct target *t, const struct vt *v, uint64_t regs[ARCH_DWARF_REGS])
+{
+    char frame[4096];
+
+    if (target_read(t, v->ctx_sp, frame, t->d.frame_size))
+        return;
+    for (unsigned i = 0; i < t->d.n_regs; i++)
+        if (t->d.regs[i].dwarf < ARCH_DWARF_REGS && t->d.regs[i].offset + 8u <= t->d.frame_size)
+            memcpy(&regs[t->d.regs[i].dwarf], frame + t->d.regs[i].offset, 8);
+    regs[t->d.sp_dwarf % ARCH_DWARF_REGS] = v->ctx_sp + t->d.frame_size;
+}
+
 static size_t stack_depth(struct target *t, const char *data, size_t limit)
 {
     uint64_t sp = field(data, t->d.vthread.ctx_sp), lo = field(data, t->d.vthread.stack_lo),
@@ -175,6 +187,8 @@ static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enu
     v->name[sizeof v->name - 1] = 0;
     v->start = field(data, d->vthread.start);
     v->word = field(data, d->vthread.waiter_word);
+    v->ctx_sp = field(data, d->vthread.ctx_sp);
+    v->ctx_tp = field(data, d->vthread.ctx_tp);
     v->state = state;
     if (state == VT_IS_PARKED || state == VT_IS_BLOCKED) {
         v->wait_kind = (uint32_t)field(data, d->vthread2.wait_kind);

@@ -1,4 +1,4 @@
-/* vthr ps|stacks|stat [options] PID: look at the vthreads of a process, which does not notice, or, with --stop, stands still for as
+/* vthr ps|stacks|stat [options] PID, vthr core PID -o FILE: look at the vthreads of a process, which does not notice, or, with --stop, stands still for as
  * long as it takes.  A command that is called by one of these names is run by "vthr -- ps". */
 #include "runtime/tool/view.h"
 #include "runtime/tool/tool.h"
@@ -10,13 +10,14 @@
 
 static const struct option long_options[] = {
     { "name", required_argument, NULL, 'n' },  { "state", required_argument, NULL, 's' }, { "wait", required_argument, NULL, 'w' },
-    { "older", required_argument, NULL, 'o' }, { "json", no_argument, NULL, 'j' },        { "stop", no_argument, NULL, 'S' },
-    { "help", no_argument, NULL, 'h' },        { 0 },
+    { "older", required_argument, NULL, 'a' }, { "json", no_argument, NULL, 'j' },        { "stop", no_argument, NULL, 'S' },
+    { "help", no_argument, NULL, 'h' },        { "output", required_argument, NULL, 'O' }, { 0 },
 };
 
 bool view_is_command(const char *name)
 {
-    return strcmp(name, "ps") == 0 || strcmp(name, "stacks") == 0 || strcmp(name, "stat") == 0;
+    return strcmp(name, "ps") == 0 || strcmp(name, "stacks") == 0 || strcmp(name, "stat") == 0 ||
+           strcmp(name, "core") == 0;
 }
 
 bool view_chosen(struct view *w, const struct vt *v)
@@ -141,7 +142,7 @@ static int options(struct view *w, int argc, char **argv)
     int letter, r = 0;
 
     optind = 1;
-    while (!r && (letter = getopt_long(argc, argv, ":h", long_options, NULL)) != -1)
+    while (!r && (letter = getopt_long(argc, argv, ":ho:", long_options, NULL)) != -1)
         switch (letter) {
         case 'n':
             r = set_regex(argv[0], optarg, &w->name, &w->by_name);
@@ -152,7 +153,11 @@ static int options(struct view *w, int argc, char **argv)
         case 's':
             r = set_states(w, argv[0], optarg);
             break;
-        case 'o':
+        case 'o': /* -o FILE */
+        case 'O':
+            w->output = optarg;
+            break;
+        case 'a':
             r = set_older(w, argv[0], optarg);
             break;
         case 'j':
@@ -169,6 +174,12 @@ static int options(struct view *w, int argc, char **argv)
         default:
             return bad(argv[0], argv[optind - 1], "unknown option: vthr --help lists all options");
         }
+    if (!r && strcmp(argv[0], "core") == 0 && !w->output) {
+        vthr_tool_say(stderr, "core: no output file: vthr core PID -o FILE");
+        return VTHR_EXIT_ERROR;
+    }
+    if (!r && strcmp(argv[0], "core") != 0 && w->output)
+        return bad(argv[0], "-o", "only core writes a file");
     if (!r && optind + 1 != argc) {
         vthr_tool_say(stderr, "%s: %s: vthr %s [options] PID (to run a command of that name: vthr -- %s)", argv[0],
                       optind == argc ? "no process" : "more than one process", argv[0], argv[0]);
@@ -177,14 +188,16 @@ static int options(struct view *w, int argc, char **argv)
     return r;
 }
 
-static int take(struct view *w, bool stacks)
+static int take(struct view *w, bool stacks, bool core)
 {
     int r = stacks ? unwind_open(&w->target) : 0;
 
-    if (!r && w->stop)
+    if (!r && (w->stop || core))
         r = stop_all(&w->target, &w->stopped);
     if (!r)
-        r = snapshot_take(&w->target, w->stop ? &w->stopped : NULL, stacks, &w->snapshot);
+        r = snapshot_take(&w->target, w->stop || core ? &w->stopped : NULL, stacks, &w->snapshot);
+    if (!r && core)
+        r = core_write(&w->target, &w->stopped, &w->snapshot, w->output);
     stop_end(&w->stopped);
     return r;
 }
@@ -192,18 +205,18 @@ static int take(struct view *w, bool stacks)
 int view_main(int argc, char **argv)
 {
     struct view w = { .json = false };
-    bool stacks = strcmp(argv[0], "stacks") == 0;
+    bool stacks = strcmp(argv[0], "stacks") == 0, core = strcmp(argv[0], "core") == 0;
     int r = options(&w, argc, argv);
 
     if (!r)
         r = target_open(&w.target, argv[optind]);
     if (!r)
-        r = take(&w, stacks);
+        r = take(&w, stacks, core);
     if (!r && stacks)
         r = view_stacks(&w, stdout);
     else if (!r && strcmp(argv[0], "ps") == 0)
         view_ps(&w, stdout);
-    else if (!r)
+    else if (!r && !core)
         view_stat(&w, stdout);
     if (!r && (fflush(stdout) != 0 || ferror(stdout)))
         r = VTHR_EXIT_ERROR;

@@ -1,4 +1,4 @@
-/* vthr ps, stacks, stat: the options, and what each prints. */
+/* vthr ps, stacks, stat, core: the options, and what each prints. */
 #ifndef VTHR_TOOL_VIEW_H
 #define VTHR_TOOL_VIEW_H
 
@@ -16,6 +16,7 @@ struct view {
     bool by_name, by_wait; /* the two below are set */
     regex_t name, wait;
     uint64_t older;        /* ns */
+    const char *output;    /* core */
 };
 
 /* Is argv[1] the name of such a command? */
@@ -30,5 +31,7 @@ void view_json(FILE *to, const char *text, size_t n);
 void view_ps(struct view *w, FILE *to);
 int view_stacks(struct view *w, FILE *to); /* 0 or an exit status */
 void view_stat(struct view *w, FILE *to);
+/* core.c: 0 or an exit status after having said why. */
+int core_write(struct target *t, const struct stopped *stopped, const struct snapshot *s, const char *path);
 
 #endif

@@ -82,7 +82,7 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static int client(int n)
+static NOINLINE int client(int n)
 {
     int (*fds)[2] = calloc((size_t)n, sizeof *fds);
     unsigned long rounds = 0;
