@@ -1,0 +1,437 @@
+// vthr.hpp: vthr.h for C++17.  Thin: scopes and tokens are objects, tasks are callables, failures are exceptions, channels have types.
+//
+// An exception that leaves a task is its failure: it comes out of join(), and the first of a scope out of the scope.  A wait that is
+// cancelled throws vthr::cancelled; let it pass.  Other errors are std::system_error.
+#ifndef VTHR_HPP
+#define VTHR_HPP
+
+#include <vthr.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cxxabi.h>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace vthr {
+
+using clock = std::chrono::steady_clock; // CLOCK_MONOTONIC, as vthr_now
+
+class cancelled : public std::exception {
+public:
+    const char *what() const noexcept override { return "cancelled"; }
+};
+
+namespace detail {
+
+inline void check(int error)
+{
+    if (error == ECANCELED)
+        throw cancelled();
+    if (error)
+        throw std::system_error(error, std::generic_category());
+}
+
+inline std::uint64_t point(clock::time_point t)
+{
+    auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
+    return ns > 0 ? static_cast<std::uint64_t>(ns) : 1;
+}
+
+struct failure { // of a scope: the first
+    std::atomic<bool> taken{false};
+    std::exception_ptr what;
+
+    void note(std::exception_ptr e)
+    {
+        if (!taken.exchange(true))
+            what = std::move(e);
+    }
+};
+
+struct nothing {};
+template <class R> using stored = std::conditional_t<std::is_void_v<R>, nothing, R>;
+
+template <class R> struct result {
+    std::optional<stored<R>> value;
+    std::exception_ptr error;
+};
+
+template <class F, class R> struct call {
+    F f;
+    std::shared_ptr<result<R>> to;
+    failure *first;
+
+    static int run(void *arg, void **)
+    {
+        std::unique_ptr<call> c(static_cast<call *>(arg));
+        try {
+            if constexpr (std::is_void_v<R>) {
+                c->f();
+                c->to->value.emplace();
+            } else {
+                c->to->value.emplace(c->f());
+            }
+            return 0;
+        } catch (abi::__forced_unwind &) { // pthread_exit, pthread_cancel
+            throw;
+        } catch (cancelled &) {
+            c->to->error = std::current_exception();
+            if (!vthr_cancelled())
+                c->first->note(c->to->error);
+            return ECANCELED;
+        } catch (...) {
+            c->to->error = std::current_exception();
+            c->first->note(c->to->error);
+            return ENOTRECOVERABLE;
+        }
+    }
+};
+
+template <class R, class F> struct end_case;
+
+} // namespace detail
+
+// A task whose result is still to be taken.  Valid until its scope is left.
+template <class R> class task {
+public:
+    // Its value, or what it threw; once.
+    R join()
+    {
+        int r = std::exchange(joined_, false) ? code_ : vthr_join(handle_, nullptr);
+        if (r != EALREADY && to_->error)
+            std::rethrow_exception(to_->error);
+        detail::check(r);
+        if constexpr (!std::is_void_v<R>)
+            return std::move(*to_->value);
+    }
+    vthr_task *handle() const { return handle_; }
+
+private:
+    friend class scope;
+    template <class, class> friend struct detail::end_case;
+    task(vthr_task *handle, std::shared_ptr<detail::result<R>> to) : handle_(handle), to_(std::move(to)) {}
+    vthr_task *handle_;
+    std::shared_ptr<detail::result<R>> to_;
+    bool joined_ = false; // by a select
+    int code_ = 0;
+};
+
+// Leaves when it is destroyed, as vthr_scope_leave, and throws what comes out of it; unwound by an exception, it cancels first, and
+// that exception goes on.  For objects with automatic storage.
+class scope {
+public:
+    scope() : unwinding_(std::uncaught_exceptions()) { detail::check(vthr_scope_open(&handle_)); }
+    scope(const scope &) = delete;
+    scope &operator=(const scope &) = delete;
+    ~scope() noexcept(false)
+    {
+        if (!handle_)
+            return;
+        if (std::uncaught_exceptions() > unwinding_) {
+            cancel();
+            vthr_scope_leave(handle_);
+        } else {
+            leave();
+        }
+    }
+
+    // Before its end, to handle what comes out of it.
+    void leave()
+    {
+        int r = vthr_scope_leave(std::exchange(handle_, nullptr));
+        if (first_.what)
+            std::rethrow_exception(first_.what);
+        detail::check(r);
+    }
+
+    template <class F> auto spawn(F &&f) { return start(std::forward<F>(f), vthr_spawn); }
+    template <class F> auto spawn_daemon(F &&f) { return start(std::forward<F>(f), vthr_spawn_daemon); }
+
+    void cancel() { vthr_scope_cancel(handle_); }
+    void shield() { detail::check(vthr_scope_shield(handle_)); }
+    void limit(unsigned n) { detail::check(vthr_scope_limit(handle_, n)); }
+    void deadline(clock::time_point t) { detail::check(vthr_scope_deadline(handle_, detail::point(t))); }
+    template <class Rep, class Period> void timeout(std::chrono::duration<Rep, Period> d) { deadline(clock::now() + d); }
+    vthr_scope *handle() const { return handle_; }
+
+private:
+    template <class F, class Spawn> auto start(F &&f, Spawn spawn)
+    {
+        using Fn = std::decay_t<F>;
+        using R = std::invoke_result_t<Fn &>;
+        auto to = std::make_shared<detail::result<R>>();
+        auto c = std::unique_ptr<detail::call<Fn, R>>(new detail::call<Fn, R>{std::forward<F>(f), to, &first_});
+        vthr_task *handle;
+
+        detail::check(spawn(handle_, &handle, detail::call<Fn, R>::run, c.get()));
+        c.release();
+        return task<R>(handle, std::move(to));
+    }
+
+    vthr_scope *handle_ = nullptr;
+    int unwinding_;
+    detail::failure first_;
+};
+
+// Moves or copies elements of type T; those that can be copied as bytes travel as such, others behind a pointer.
+template <class T> class channel {
+    static constexpr bool plain = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T>;
+    using element = std::conditional_t<plain, T, T *>;
+
+public:
+    explicit channel(std::size_t capacity = 0) { detail::check(vthr_channel_new(&handle_, sizeof(element), capacity)); }
+    channel(const channel &) = delete;
+    channel &operator=(const channel &) = delete;
+    ~channel()
+    {
+        if constexpr (!plain) {
+            element e;
+            while (vthr_try_receive(handle_, &e) == 0)
+                delete e;
+        }
+        vthr_channel_free(handle_);
+    }
+
+    // False: it is closed.
+    bool send(T x) { return give(std::move(x), VTHR_NEVER) == 0; }
+    // False: closed, or nobody takes it now.
+    bool try_send(T x) { return give(std::move(x), 0) == 0; }
+    // Nothing: it is closed and empty.
+    std::optional<T> receive() { return take(VTHR_NEVER); }
+    // Nothing: the same, or nothing is there now.
+    std::optional<T> try_receive() { return take(0); }
+    void close() { vthr_channel_close(handle_); }
+    vthr_channel *handle() const { return handle_; }
+
+    // for (auto &x : channel)
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = T;
+        using difference_type = std::ptrdiff_t;
+        using pointer = T *;
+        using reference = T &;
+        T &operator*() { return *x_; }
+        iterator &operator++()
+        {
+            x_.reset();
+            if (auto next = from_->receive())
+                x_.emplace(std::move(*next));
+            return *this;
+        }
+        bool operator!=(const iterator &) const { return x_.has_value(); }
+
+    private:
+        friend class channel;
+        iterator() = default;
+        explicit iterator(channel *from) : from_(from) { ++*this; }
+        channel *from_ = nullptr;
+        std::optional<T> x_;
+    };
+    iterator begin() { return iterator(this); }
+    iterator end() { return iterator(); }
+
+    // What a case of a select has to keep while it waits.
+    class slot {
+    public:
+        slot() = default;
+        explicit slot(T x)
+        {
+            if constexpr (plain)
+                e_ = std::move(x);
+            else
+                e_ = new T(std::move(x)), mine_ = true;
+        }
+        slot(slot &&o) noexcept : e_(o.e_), mine_(std::exchange(o.mine_, false)) {}
+        ~slot()
+        {
+            if constexpr (!plain)
+                if (mine_)
+                    delete e_;
+        }
+        element *at() { return &e_; }
+        void sent() { mine_ = false; }
+        T received()
+        {
+            if constexpr (plain) {
+                return e_;
+            } else {
+                std::unique_ptr<T> p(e_);
+                return std::move(*p);
+            }
+        }
+
+    private:
+        element e_{};
+        bool mine_ = false;
+    };
+
+private:
+    int give(T x, std::uint64_t when)
+    {
+        slot s(std::move(x));
+        int r = vthr_send_until(handle_, s.at(), when);
+        if (r == 0)
+            s.sent();
+        else if (r != EPIPE && r != EAGAIN)
+            detail::check(r);
+        return r;
+    }
+    std::optional<T> take(std::uint64_t when)
+    {
+        slot s;
+        int r = vthr_receive_until(handle_, s.at(), when);
+        if (r == 0)
+            return s.received();
+        if (r != EPIPE && r != EAGAIN)
+            detail::check(r);
+        return std::nullopt;
+    }
+
+    vthr_channel *handle_ = nullptr;
+};
+
+// ---- select(on_receive(c, [](std::optional<T> x) {...}), on_send(c, x, [](bool sent) {...}), on_end(task, [](auto &task) {...}),
+//             on_readable(fd, [] {...}), on_time(t, [] {...}), otherwise([] {...})): runs one of the functions, returns which.
+
+namespace detail {
+template <class T, class F> struct receive_case {
+    channel<T> &from;
+    F f;
+    typename channel<T>::slot s{};
+    vthr_case make() { return vthr_on_receive(from.handle(), s.at()); }
+    void run(int result) { f(result == 0 ? std::optional<T>(s.received()) : std::nullopt); }
+};
+template <class T, class F> struct send_case {
+    channel<T> &to;
+    F f;
+    typename channel<T>::slot s;
+    vthr_case make() { return vthr_on_send(to.handle(), s.at()); }
+    void run(int result)
+    {
+        if (result == 0)
+            s.sent();
+        f(result == 0);
+    }
+};
+template <class R, class F> struct end_case {
+    task<R> &t;
+    F f;
+    vthr_case make() { return vthr_on_join(t.handle(), nullptr); }
+    void run(int result)
+    {
+        if (result != EALREADY)
+            t.joined_ = true, t.code_ = result;
+        f(t);
+    }
+};
+template <class F> struct plain_case {
+    vthr_case c;
+    F f;
+    vthr_case make() { return c; }
+    void run(int) { f(); }
+};
+template <class F> struct default_case {
+    F f;
+    vthr_case make() { return vthr_off(); }
+    void run(int) { f(); }
+};
+template <class> struct is_default : std::false_type {};
+template <class F> struct is_default<default_case<F>> : std::true_type {};
+} // namespace detail
+
+template <class T, class F> auto on_receive(channel<T> &from, F f)
+{
+    return detail::receive_case<T, F>{from, std::move(f)};
+}
+template <class T, class U, class F> auto on_send(channel<T> &to, U &&x, F f)
+{
+    return detail::send_case<T, F>{to, std::move(f), typename channel<T>::slot(T(std::forward<U>(x)))};
+}
+// f is called with the task, whose join() does not wait any more.
+template <class R, class F> auto on_end(task<R> &t, F f)
+{
+    return detail::end_case<R, F>{t, std::move(f)};
+}
+template <class F> auto on_event(vthr_event *e, F f) { return detail::plain_case<F>{vthr_on_event(e), std::move(f)}; }
+template <class F> auto on_readable(int fd, F f) { return detail::plain_case<F>{vthr_on_readable(fd), std::move(f)}; }
+template <class F> auto on_writable(int fd, F f) { return detail::plain_case<F>{vthr_on_writable(fd), std::move(f)}; }
+template <class F> auto on_time(clock::time_point t, F f)
+{
+    return detail::plain_case<F>{vthr_on_time(detail::point(t)), std::move(f)};
+}
+template <class F> auto otherwise(F f) { return detail::default_case<F>{std::move(f)}; }
+
+template <class... Cases> int select(Cases... cases)
+{
+    constexpr bool waits = !(detail::is_default<Cases>::value || ...);
+    std::tuple<Cases &...> all(cases...);
+    vthr_case c[] = {cases.make()...};
+    int i = vthr_select_until(c, sizeof...(cases), waits ? VTHR_NEVER : 0);
+    int k = 0;
+
+    if (i < 0 && i != -EAGAIN)
+        detail::check(-i);
+    std::apply(
+        [&](auto &...each) {
+            ((i == k || (i < 0 && detail::is_default<std::decay_t<decltype(each)>>::value) ? (i = k, each.run(c[k].result)) : void(), ++k), ...);
+        },
+        all);
+    return i;
+}
+
+// A token goes back when it is destroyed.
+class semaphore {
+public:
+    explicit semaphore(unsigned tokens) { detail::check(vthr_semaphore_new(&handle_, tokens)); }
+    semaphore(const semaphore &) = delete;
+    semaphore &operator=(const semaphore &) = delete;
+    ~semaphore() { vthr_semaphore_free(handle_); }
+
+    class token {
+    public:
+        token(token &&o) noexcept : of_(std::exchange(o.of_, nullptr)) {}
+        token &operator=(token &&) = delete;
+        ~token()
+        {
+            if (of_)
+                vthr_give_back(of_);
+        }
+
+    private:
+        friend class semaphore;
+        explicit token(vthr_semaphore *of) : of_(of) {}
+        vthr_semaphore *of_;
+    };
+    [[nodiscard]] token acquire()
+    {
+        detail::check(vthr_acquire(handle_));
+        return token(handle_);
+    }
+    vthr_semaphore *handle() const { return handle_; }
+
+private:
+    vthr_semaphore *handle_ = nullptr;
+};
+
+// A context local of type T; with static storage.
+template <class T> class local {
+public:
+    T *get() const { return static_cast<T *>(vthr_get(&key_)); }
+    void set(T *value) { detail::check(vthr_set(&key_, const_cast<void *>(static_cast<const void *>(value)))); }
+
+private:
+    vthr_key key_{};
+};
+
+} // namespace vthr
+#endif

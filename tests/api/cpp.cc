@@ -1,0 +1,194 @@
+// vthr.hpp: exceptions across join and out of scopes, typed channels, select with lambdas, what destructors do.
+#include <vthr.hpp>
+#include "tests/preload/check.h"
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+template <class E, class F> static bool throws(F f)
+{
+    try {
+        f();
+    } catch (E &) {
+        return true;
+    }
+    return false;
+}
+static void sleep_long()
+{
+    struct timespec t = {100000, 0};
+    vthr::detail::check(nanosleep(&t, nullptr) ? errno : 0);
+}
+
+static void tasks()
+{
+    int side = 0;
+    {
+        vthr::scope s;
+        auto a = s.spawn([] { return std::string("left"); });
+        auto b = s.spawn([&] { side = 7; });
+        CHECK(a.join() == "left");
+        b.join();
+        CHECK(throws<std::system_error>([&] { a.join(); })); // EALREADY
+        s.spawn_daemon(sleep_long);
+    }
+    CHECK_EQ(side, 7);
+}
+
+static void failures()
+{
+    // The first failure comes out of the scope as what it was.
+    CHECK(throws<std::out_of_range>([] {
+        vthr::scope s;
+        s.spawn(sleep_long);
+        s.spawn([] { throw std::out_of_range("x"); });
+    }));
+    CHECK(throws<std::out_of_range>([] {
+        vthr::scope s;
+        auto t = s.spawn([]() -> int { throw std::out_of_range("x"); });
+        try {
+            t.join();
+            CHECK(false);
+        } catch (std::out_of_range &) {
+        }
+    }));
+    // The body's exception cancels the tasks, and goes on.
+    CHECK(throws<std::runtime_error>([] {
+        vthr::scope s;
+        s.spawn(sleep_long);
+        throw std::runtime_error("body");
+    }));
+    // A deadline.
+    try {
+        vthr::scope s;
+        s.timeout(1ms);
+        s.spawn(sleep_long);
+        s.leave();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK_EQ(e.code().value(), ETIMEDOUT);
+    }
+    // Cancelled from outside: no failure of the scope that was.
+    {
+        vthr::scope s;
+        s.spawn([] {
+            CHECK(throws<vthr::cancelled>([] {
+                vthr::scope in;
+                in.spawn(sleep_long);
+            }));
+            throw vthr::cancelled();
+        });
+        s.cancel();
+    }
+}
+
+struct counted { // alive so many
+    static std::atomic<int> n;
+    std::string text;
+    explicit counted(std::string t) : text(std::move(t)) { n++; }
+    counted(counted &&o) noexcept : text(std::move(o.text)) { n++; }
+    counted(const counted &) = delete;
+    ~counted() { n--; }
+};
+std::atomic<int> counted::n;
+
+static void channels()
+{
+    for (std::size_t capacity : {0, 5}) {
+        vthr::channel<int> c(capacity);
+        vthr::channel<counted> words(capacity);
+        long sum = 0;
+        int got = 0;
+        vthr::scope s;
+        s.spawn([&] {
+            for (int i = 0; i < 100; i++)
+                CHECK(c.send(i));
+            c.close();
+            CHECK(!c.send(1));
+        });
+        s.spawn([&] {
+            for (int i = 0; i < 100; i++)
+                CHECK(words.send(counted("a long word that is not kept in the string itself")));
+            words.close();
+        });
+        for (int x : c)
+            sum += x;
+        for (auto &w : words)
+            got += w.text.size() == 49;
+        CHECK_EQ(sum, 4950);
+        CHECK_EQ(got, 100);
+        s.leave();
+    }
+    {
+        vthr::channel<counted> left(3);
+        CHECK(left.try_send(counted("x")));
+        CHECK(left.try_send(counted("y")));
+        CHECK(left.try_receive()->text == "x");
+        CHECK_EQ(counted::n, 1);
+    }
+    CHECK_EQ(counted::n, 0);
+}
+
+static void selects()
+{
+    vthr::channel<counted> words;
+    vthr::channel<int> numbers(1);
+    int which = -1, seen = 0;
+
+    which = vthr::select(vthr::on_receive(numbers, [&](std::optional<int>) { seen = 1; }), vthr::otherwise([&] { seen = 2; }));
+    CHECK(which == 1 && seen == 2);
+    vthr::select(vthr::on_send(numbers, 5, [&](bool ok) { seen = ok ? 3 : 4; }),
+                 vthr::on_receive(words, [&](std::optional<counted>) { seen = 9; }));
+    CHECK_EQ(seen, 3);
+    vthr::scope s;
+    auto t = s.spawn([&] {
+        CHECK(words.send(counted("from the task")));
+        return 11;
+    });
+    bool word = false, end = false, number = false;
+    while (!word || !end || !number)
+        vthr::select(vthr::on_receive(words, [&](std::optional<counted> w) { word = w->text == "from the task"; }),
+                     vthr::on_receive(numbers, [&](std::optional<int> x) { number = *x == 5; }),
+                     vthr::on_end(t, [&](auto &task) {
+                         if (!end)
+                             CHECK_EQ(task.join(), 11);
+                         end = true;
+                     }));
+    which = vthr::select(vthr::on_send(words, "nobody takes it", [](bool) {}), vthr::on_time(vthr::clock::now() + 1ms, [] {}));
+    CHECK_EQ(which, 1);
+    s.leave();
+    CHECK_EQ(counted::n, 0);
+}
+
+static vthr::local<const char> user;
+static void tokens()
+{
+    vthr::semaphore sem(2);
+    vthr::scope s;
+    std::atomic<int> inside{0};
+
+    user.set("me");
+    for (int i = 0; i < 20; i++)
+        s.spawn([&] {
+            CHECK(!strcmp(user.get(), "me"));
+            auto token = sem.acquire();
+            CHECK(++inside <= 2);
+            sched_yield();
+            inside--;
+        });
+    s.leave();
+    CHECK(user.get() == nullptr);
+}
+
+int main()
+{
+    tasks();
+    failures();
+    channels();
+    selects();
+    tokens();
+    puts("ok");
+    return 0;
+}
