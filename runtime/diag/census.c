@@ -9,11 +9,6 @@
 #define TRIES 16
 #define SLACK 64u /* threads made meanwhile */
 
-uint32_t census_number(const struct vthread *v)
-{
-    return v == &vthr_main ? 0 : v->tid - VTHR_TID_BASE;
-}
-
 bool census_holds(const struct census_row *r)
 {
     return load_acquire(&r->v->w.word) == r->word && load_acquire(&r->v->carrier) == r->carrier &&
@@ -32,7 +27,7 @@ static enum census_state state_of(const struct census_row *r)
 static void fill(struct census_row *r, struct vthread *v)
 {
     r->v = v;
-    r->number = census_number(v);
+    r->number = vthread_index(v);
     for (int i = 0; i < TRIES; i++) {
         r->word = load_acquire(&v->w.word);
         r->carrier = load_acquire(&v->carrier);
@@ -52,7 +47,7 @@ static void fill(struct census_row *r, struct vthread *v)
 static int add(struct vthread *v, void *arg)
 {
     struct census *c = arg;
-    uint32_t number = census_number(v);
+    uint32_t number = vthread_index(v);
 
     if (c->n == c->cap || number >= c->numbers)
         return 1;
@@ -76,13 +71,14 @@ static uint32_t owner_tid(const struct census_row *r)
 
 static void find_owner(struct census *c, struct census_row *r)
 {
-    uint32_t tid, number;
+    struct vthread *v;
+    uint32_t tid;
 
     if (r->state != CENSUS_PARKED && r->state != CENSUS_CALL)
         return;
     tid = owner_tid(r);
-    number = tid == vthr_main.tid ? 0 : tid - VTHR_TID_BASE;
-    r->owner = tid && number < c->numbers && (number || tid == vthr_main.tid) ? c->row_of[number] : 0;
+    v = tid ? vthread_by_tid(tid) : NULL;
+    r->owner = v && vthread_index(v) < c->numbers ? c->row_of[vthread_index(v)] : 0;
 }
 
 struct census *census_take(void)

@@ -35,8 +35,6 @@ void census_end(struct census *c);
 bool census_again(struct census *c, uint32_t row);
 /* True while the row's vthread is where it was. */
 bool census_holds(const struct census_row *r);
-/* The number of a thread with this tid is what debuggers call it. */
-uint32_t census_number(const struct vthread *v);
 /* Calls fn once for each cycle of vthreads that wait for each other's locks, or for each other's end, without a time limit; row: one of
  * it, the others follow by `owner`.  Only cycles that were whole at one instant. */
 void census_cycles(struct census *c, void (*fn)(struct census *c, uint32_t row, void *arg), void *arg);

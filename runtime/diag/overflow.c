@@ -73,7 +73,7 @@ static bool overflowed(struct vthread *v, uintptr_t addr, uintptr_t sp, struct b
 static void print_who(struct text *t, struct symbols *s, const struct vthread *v)
 {
     text_put(t, "vthr: stack overflow in vthread ", NULL);
-    text_number(t, v == &vthr_main ? 0 : v->tid - VTHR_TID_BASE);
+    text_number(t, vthread_index(v));
     text_put(t, " (tid ", NULL);
     text_number(t, v->tid);
     text_put(t, ", \"", NULL);

@@ -95,6 +95,11 @@ struct scope_places {
 };
 extern struct scope_places vthr_scope_places;
 
+/* What debuggers and reports call it: 0 is the main thread, the others count from 1. */
+static inline uint32_t vthread_index(const struct vthread *v)
+{
+    return v == &vthr_main ? 0 : v->number - VTHR_TID_BASE;
+}
 /* vthread of a number, or NULL.  Descriptors are never unmapped, so the result can be read at any time. */
 struct vthread *vthread_by_tid(uint32_t tid);
 /* Calls fn for the main thread and every live vthread, until it returns non-zero; returns that. */
