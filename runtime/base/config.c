@@ -46,6 +46,8 @@ const struct vthr_setting vthr_settings[] = {
      "threads that keep an OS thread of their own, by library or start routine", FIELD(exclude)},
     {"VTHR_INCLUDE", VTHR_SETTING_LIST, 0, 0, "all",
      "only these threads share OS threads", FIELD(include)},
+    {"VTHR_TRACE", VTHR_SETTING_PATH, 0, 0, "none",
+     "write which thread ran when and where to a file for Perfetto or chrome://tracing", FIELD(trace)},
     {"VTHR_FAST_SWITCH", VTHR_SETTING_BOOL, 0, 1, "on",
      "where the kernel lacks FSGSBASE but the CPU has it: use it, and mend by SIGSEGV", FIELD(fast_switch)},
     {"VTHR_SCHED", VTHR_SETTING_SCHED, 0, 0, "fifo",

@@ -40,6 +40,7 @@ struct vthr_config {
     unsigned max_threads; /* 0: no limit */
     bool max_wait;     /* at the limit a thread's creator waits, instead of EAGAIN */
     char include[VTHR_LIST_MAX], exclude[VTHR_LIST_MAX]; /* patterns: thread/choose.c */
+    char trace[VTHR_PATH_MAX];       /* file for the event trace; empty: none */
 };
 
 enum vthr_setting_kind {

@@ -7,6 +7,7 @@
 #include "runtime/mem/slab.h"
 #include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
+#include "runtime/sched/trace.h"
 #include <errno.h>
 #include <string.h>
 
@@ -112,6 +113,8 @@ bool proc_handoff(struct proc *p, uint64_t seen, enum handoff_cause cause)
         return false;
     }
     p->count.handoffs[cause]++;
+    if (unlikely(load_relaxed(&vthr_tracing)))
+        trace_record(NULL, TRACE_HANDOFF, NULL, NULL, old->tid, cause, 0);
     carrier_assign(c, p);
     return true;
 }
@@ -208,6 +211,7 @@ void sched_reset_child(void)
     for (unsigned i = 0; i < vthr_nprocs; i++)
         poller_abandon(&vthr_procs[i].poller);
     hidden_reset();
+    trace_reset_child();
     vthr_procs = NULL;
     vthr_nprocs = 0;
     vthr_nsleeping = vthr_nhogs = 0;

@@ -13,6 +13,7 @@
 #include "runtime/sched/ready.h"
 #include "runtime/base/options.h"
 #include "runtime/sched/bound.h"
+#include "runtime/sched/trace.h"
 
 #define NEXT_STREAK 32
 #define GLOBAL_EVERY 61
@@ -202,6 +203,8 @@ void sched_spawn(struct vthread *v)
 
     if (p)
         p->count.spawns++;
+    if (unlikely(load_relaxed(&vthr_tracing)))
+        trace_record(p, TRACE_SPAWN, vthr_self, v, vthr_self ? vthr_self->carrier->tid : 0, 0, 0);
     if (p && !vthr_config.migrate)
         sched_ready(v);
     else

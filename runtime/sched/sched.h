@@ -47,6 +47,7 @@ struct proc {
     struct vthread *inbox_head, *inbox_tail; /* from others, for this processor only (VTHR_MIGRATE, taken_over) */
     uint32_t inbox_n;
     struct counters count;    /* written by the owner */
+    struct trace_ring *trace; /* VTHR_TRACE; else NULL */
     /* Monitor only. */
     uint64_t mon_tick, mon_word, mon_since, mon_word_since, mon_cpu, mon_cpu_start;
 };

@@ -8,6 +8,7 @@
 #include "runtime/base/panic.h"
 #include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
+#include "runtime/sched/trace.h"
 
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
 {
@@ -56,9 +57,11 @@ void switch_away(struct vthread *v, enum switch_how how)
     if (n) {
         p->count.switches++;
         mount(c, p, n);
+        trace_switch(p, c, v, n);
         arch_switch(&v->ctx, &n->ctx);
     } else {
         c->cur = NULL;
+        trace_switch(p, c, v, NULL);
         arch_switch(&v->ctx, &c->ctx);
     }
     sched_after_switch(v->carrier); /* read again: it may be another carrier now */
@@ -130,6 +133,7 @@ static void run_bound(struct carrier *c)
     v->carrier = c;
     v->proc = NULL;
     c->cur = v;
+    trace_switch(NULL, c, NULL, v);
     arch_switch(&c->ctx, &v->ctx);
 }
 
@@ -162,6 +166,7 @@ void sched_loop(struct carrier *c)
         }
         p->count.switches++;
         mount(c, p, v);
+        trace_switch(p, c, NULL, v);
         arch_switch(&c->ctx, &v->ctx);
     }
 }

@@ -2,6 +2,7 @@
 #include "runtime/sched/waiter.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/switch.h"
+#include "runtime/sched/trace.h"
 #include <errno.h>
 
 /* Ends the episode.  False: it had ended.  *was: the state it was in. */
@@ -17,6 +18,14 @@ static bool claim(struct waiter *w, uint64_t ticket, enum wake_reason reason, ui
     return true;
 }
 
+/* One that had not stopped yet does not stop. */
+static inline void woken(struct vthread *v, uint64_t was, void (*ready)(struct vthread *))
+{
+    trace_wake(v);
+    if (was == W_PARKED)
+        ready(v);
+}
+
 bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason)
 {
     struct vthread *v = w->vt; /* a native waiter may be gone after the claim */
@@ -26,8 +35,8 @@ bool waiter_wake(struct waiter *w, uint64_t ticket, enum wake_reason reason)
         return false;
     if (!v)
         sys_futex_wake((uint32_t *)&w->word, 1);
-    else if (was == W_PARKED)
-        sched_ready(v);
+    else
+        woken(v, was, sched_ready);
     return true;
 }
 
@@ -40,8 +49,8 @@ bool waiter_wake_batch(struct waiter *w, uint64_t ticket, enum wake_reason reaso
         return false;
     if (!v)
         sys_futex_wake((uint32_t *)&w->word, 1);
-    else if (was == W_PARKED)
-        sched_ready_tail(v);
+    else
+        woken(v, was, sched_ready_tail);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/diag/dump.h"
 #include "runtime/diag/overflow.h"
 #include "runtime/diag/stats.h"
+#include "runtime/diag/tracefile.h"
 #include "runtime/io/stdio.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/liblock.h"
@@ -122,6 +123,7 @@ static int activate(const char **why)
     overflow_install();
     dump_install();
     stats_at_exit();
+    tracefile_start();
     stdio_install();
     liblock_install();
     store_release(&vthr_active, 1);
