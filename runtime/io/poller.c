@@ -14,6 +14,7 @@
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
 #include "runtime/base/sys.h"
+#include "runtime/mem/blocks.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <ev.h>
@@ -31,6 +32,7 @@ _Static_assert(sizeof(struct ev_fork) <= sizeof(struct ev_storage), "ev_fork doe
 
 static struct {
     void *handle;
+    void (*set_allocator)(void *(*)(void *, long));
     struct ev_loop *(*loop_new)(unsigned);
     void (*loop_destroy)(struct ev_loop *);
     int (*run)(struct ev_loop *, int);
@@ -65,6 +67,7 @@ static int load_libev(const char **why)
 #define GET(field, name) \
     if (!(*(void **)&ev.field = dlsym(h, name))) \
         return -ENOENT
+    GET(set_allocator, "ev_set_allocator");
     GET(loop_new, "ev_loop_new");
     GET(loop_destroy, "ev_loop_destroy");
     GET(run, "ev_run");
@@ -75,6 +78,7 @@ static int load_libev(const char **why)
     GET(userdata, "ev_userdata");
     GET(set_release, "ev_set_loop_release_cb");
 #undef GET
+    ev.set_allocator(block_resize);
     ev.handle = h;
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "runtime/base/real.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/io/loop.h"
+#include "runtime/mem/blocks.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/liblock.h"
@@ -55,6 +56,7 @@ static void at_child(void)
         v->pins = 0;
     vthread_each(mark_gone, v);
     slab_reset_child();
+    blocks_reset_child();
     shell_reset_child();
     image_reset_child();
     lot_reset_child();
