@@ -4,6 +4,7 @@
 
 HOOK int close(int fd)
 {
+    struct fdesc *d;
     int r;
 
     if (!fd_tracked())
@@ -12,9 +13,9 @@ HOOK int close(int fd)
         return (int)posix(-EBADF); /* as for any number that the program did not open */
     if (vthr_self)
         linger_wait(vthr_self, fd);
-    fd_close_begin(fd);
+    d = fd_close_begun(fd);
     r = REAL(close)(fd);
-    fd_close_end(fd);
+    fd_close_ended(d);
     return r;
 }
 HOOK int __close(int) ALIAS(close);

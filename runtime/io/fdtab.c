@@ -278,16 +278,14 @@ static struct fdesc *entry_to_close(int fd)
     return fd_get(fd);
 }
 
-void fd_close_begin(int fd)
+struct fdesc *fd_close_begun(int fd)
 {
     struct fdesc *d = entry_to_close(fd);
     struct poller *p;
     struct vthread *v;
 
-    if (!d)
-        return;
-    if ((load_relaxed(&d->home) || load_relaxed(&d->kind)) && not_our_table())
-        return;
+    if (!d || ((load_relaxed(&d->home) || load_relaxed(&d->kind)) && not_our_table()))
+        return NULL;
     v = wake_enter();
     for (;;) {
         p = load_acquire(&d->home);
@@ -317,13 +315,23 @@ void fd_close_begin(int fd)
     if (p)
         unlock(&p->lk);
     wake_leave(v);
+    return d;
+}
+void fd_close_begin(int fd)
+{
+    fd_close_begun(fd);
 }
 
 void fd_close_end(int fd)
 {
     struct fdesc *d = fd_peek(fd);
 
-    if (!d || !load_relaxed(&d->closing) || not_our_table())
+    if (d && load_relaxed(&d->closing) && !not_our_table())
+        fd_close_ended(d);
+}
+void fd_close_ended(struct fdesc *d)
+{
+    if (!d)
         return;
     lock(&d->lk);
     if (d->closing && --d->closing == 0)

@@ -88,6 +88,9 @@ void fd_unlink(struct fdesc *d, struct fd_node *n);
 void fd_look_again(int fd);
 void fd_close_begin(int fd);
 void fd_close_end(int fd);
+/* The same for one caller that brackets its own call: what the one returned is the other's argument, and saves it a system call. */
+struct fdesc *fd_close_begun(int fd);
+void fd_close_ended(struct fdesc *d);
 /* The same for all descriptors from lo to hi, both included. */
 void fd_close_range_begin(unsigned lo, unsigned hi);
 void fd_close_range_end(unsigned lo, unsigned hi);

@@ -45,7 +45,7 @@ static long other_xfer(struct vthread *v, struct fdesc *d, const struct xfer *x)
     struct io_wait w;
 
     io_wait_init(v, &w, d, x->write ? FD_WRITE : FD_READ);
-    while (fd_is_blocking(d) && ready_now(x->fd, x->write) == 0) {
+    while (ready_now(x->fd, x->write) == 0 && fd_is_blocking(d)) {
         long r = io_wait_more(v, &w);
 
         if (r)

@@ -77,6 +77,24 @@ static bool end_ready(const struct end *e)
     return !e->waits || sys_poll_now(&p, 1) != 0 || (e->socket && e->dir == FD_WRITE && room_of(e) > 0);
 }
 
+/* A socket in non-blocking mode, as far as is known: were it not, the call would block its OS thread, announced. */
+static bool does_not_wait(struct end *e, int fd)
+{
+    struct fdesc *d = fd >= 0 ? fd_peek(fd) : NULL;
+
+    if (!d || (d->kind != FD_STREAM && d->kind != FD_SOCKET) || (fd_mode_known(d) ? d->blocking : fd_is_blocking(d)))
+        return false;
+    *e = (struct end){ .d = d, .dir = FD_WRITE, .socket = true };
+    return true;
+}
+
+/* Whatever sendfile takes for a socket has positions, and is not waited for. */
+static bool positioned(struct end *e, int fd)
+{
+    *e = (struct end){ .d = fd >= 0 ? fd_get(fd) : NULL, .dir = FD_READ };
+    return e->d != NULL;
+}
+
 /* Until both are ready at the same look.  0, -EAGAIN (a socket's timeout), -EINTR, -EBADF. */
 static long wait_both(struct vthread *v, const struct end *a, const struct end *b)
 {
@@ -151,7 +169,10 @@ long io_sendfile(struct vthread *v, int out, int in, off_t *at, size_t n)
 {
     struct transfer t = { .call = call_sendfile, .in_at = at };
 
-    if (!end_init(&t.in, in, FD_READ) || !end_init(&t.out, out, FD_WRITE) || t.in.waits || n == 0)
+    bool known = n && (does_not_wait(&t.out, out) ? positioned(&t.in, in)
+                                                  : end_init(&t.in, in, FD_READ) && end_init(&t.out, out, FD_WRITE) && !t.in.waits);
+
+    if (!known)
         return BLOCKING(v, false, true, SYS_sendfile, out, in, at, n, 0, 0);
     return transfer(v, &t, n);
 }
