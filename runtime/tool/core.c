@@ -237,26 +237,37 @@ static void note_running(struct writing *w, uint32_t tid, pid_t lwp)
         note_thread(w, tid, &regs, ptrace(PTRACE_GETREGSET, lwp, NT_PRFPREG, &f) == 0 ? &fp : NULL);
 }
 
-static void note_saved(struct writing *w, const struct vt *v)
+static void note_saved(struct writing *w, uint32_t tid, uint64_t sp, uint64_t tp)
 {
     struct user_regs_struct regs;
     uint64_t all[ARCH_DWARF_REGS] = { 0 };
 
     memset(&regs, 0, sizeof regs);
-    snapshot_saved_regs(w->t, v, all);
+    snapshot_saved_regs(w->t, sp, all);
 #define PUT(member, number) regs.member = all[number];
     ARCH_USER_REGS(PUT)
 #undef PUT
-    ARCH_USER_REGS_FIXED(regs, v->ctx_tp);
-    note_thread(w, v->tid, &regs, NULL);
+    ARCH_USER_REGS_FIXED(regs, tp);
+    note_thread(w, tid, &regs, NULL);
 }
 
-static bool runs_one(const struct snapshot *s, uint32_t lwp)
+/* Of an OS thread that runs a vthread, which has its registers: its own context waits in the scheduler.  Debuggers that ask libthread_db
+ * know of the thread, and look for it. */
+static void note_below(struct writing *w, const struct vt *v, uint32_t tid)
+{
+    const struct vthr_debug *d = &w->t->d;
+    uint64_t sp = target_word(w->t, v->carrier + d->carrier.ctx_sp.offset), tp = target_word(w->t, v->carrier + d->carrier.ctx_tp.offset);
+
+    if (sp)
+        note_saved(w, tid, sp, tp);
+}
+
+static const struct vt *runs_one(const struct snapshot *s, uint32_t lwp)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->all[i].carrier_tid == lwp)
-            return true;
-    return false;
+            return &s->all[i];
+    return NULL;
 }
 
 /* The main vthread first: debuggers begin with the first thread of a core file. */
@@ -272,7 +283,7 @@ static int make_notes(struct writing *w, const struct stopped *stopped, const st
         if (th)
             note_running(w, v->tid, th->tid);
         else
-            note_saved(w, v);
+            note_saved(w, v->tid, v->ctx_sp, v->ctx_tp);
         if (i == 0) {
             note_process(w);
             note_auxv(w);
@@ -280,10 +291,13 @@ static int make_notes(struct writing *w, const struct stopped *stopped, const st
         }
     }
     for (size_t i = 0; i < stopped->n; i++) {
-        uint32_t lwp = stopped->threads[i].inner;
+        uint32_t lwp = stopped->threads[i].inner, tid = s->n && lwp == s->all[0].tid ? w->t->d.tid_base : lwp;
+        const struct vt *v = runs_one(s, lwp);
 
-        if (!runs_one(s, lwp))
-            note_running(w, s->n && lwp == s->all[0].tid ? w->t->d.tid_base : lwp, stopped->threads[i].tid);
+        if (v)
+            note_below(w, v, tid);
+        else
+            note_running(w, tid, stopped->threads[i].tid);
     }
     if (!s->n) {
         note_process(w);

@@ -62,16 +62,16 @@ static bool walk_from_memory(struct target *t, const char *data, struct walk *w,
     return true;
 }
 
-void snapshot_saved_regs(struct target *t, const struct vt *v, uint64_t regs[ARCH_DWARF_REGS])
+void snapshot_saved_regs(struct target *t, uint64_t sp, uint64_t regs[ARCH_DWARF_REGS])
 {
     char frame[4096];
 
-    if (target_read(t, v->ctx_sp, frame, t->d.frame_size))
+    if (target_read(t, sp, frame, t->d.frame_size))
         return;
     for (unsigned i = 0; i < t->d.n_regs; i++)
         if (t->d.regs[i].dwarf < ARCH_DWARF_REGS && t->d.regs[i].offset + 8u <= t->d.frame_size)
             memcpy(&regs[t->d.regs[i].dwarf], frame + t->d.regs[i].offset, 8);
-    regs[t->d.sp_dwarf % ARCH_DWARF_REGS] = v->ctx_sp + t->d.frame_size;
+    regs[t->d.sp_dwarf % ARCH_DWARF_REGS] = sp + t->d.frame_size;
 }
 
 static size_t stack_depth(struct target *t, const char *data, size_t limit)
@@ -200,7 +200,8 @@ static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enu
         if (field(data, d->vthread2.has_deadline))
             v->deadline = field(data, d->vthread2.deadline);
     }
-    if (state == VT_IS_RUNNING || state == VT_IS_BLOCKED)
+    v->carrier = state == VT_IS_RUNNING || state == VT_IS_BLOCKED ? field(data, d->vthread.carrier) : 0;
+    if (v->carrier)
         v->carrier_tid = target_u32(k->t, field(data, d->vthread.carrier) + d->carrier.tid.offset);
     find_blocker(k->t, v);
 }

@@ -16,7 +16,7 @@ struct vt {
     uint32_t number, tid, carrier_tid; /* the last: of who runs it, 0: nobody */
     enum vt_state state;
     char name[16];
-    uint64_t word, start, ctx_sp, ctx_tp;
+    uint64_t word, start, ctx_sp, ctx_tp, carrier; /* the last: of who runs it, 0: nobody */
     uint64_t wait_obj, since, deadline; /* 0: none */
     uint32_t wait_kind, wait_n;         /* kind 0: does not wait, or this library does not say */
     int64_t blocker;                    /* number of the vthread that it waits for; -1: none known; -2: a native thread, see below */
@@ -34,8 +34,8 @@ struct snapshot {
 
 /* stopped: NULL if the process runs.  want_stacks: also walks them. */
 int snapshot_take(struct target *t, const struct stopped *stopped, bool want_stacks, struct snapshot *out);
-/* Registers of one that no OS thread runs, by DWARF number. */
-void snapshot_saved_regs(struct target *t, const struct vt *v, uint64_t regs[ARCH_DWARF_REGS]);
+/* Registers of a context that no OS thread runs, saved at sp, by DWARF number. */
+void snapshot_saved_regs(struct target *t, uint64_t sp, uint64_t regs[ARCH_DWARF_REGS]);
 void snapshot_free(struct snapshot *s);
 struct vt *snapshot_by_number(struct snapshot *s, int64_t number);
 

@@ -48,6 +48,19 @@ done < <(tail -n +2 "$dir/ps")
 for own in monitor_main receiver_main carrier_main; do grep -q "$own" "$dir/gdb" || fail "$own is not there: $(<"$dir/gdb")"; done
 grep -q 'Backtrace stopped' "$dir/gdb" && fail "a stack is not whole: $(<"$dir/gdb")"
 
+# --- OS threads that run a vthread are there too: their own contexts.
+LD_PRELOAD=$lib VTHR_CARRIERS=2 "$viewed" spin >"$dir/begun" 2>&1 </dev/null &
+pid=$!
+pids+=($pid)
+until [[ $("$vthr" stat $pid 2>/dev/null | sed -n 's/^blocked  *//p') == 1 ]]; do
+    kill -0 $pid || { cat "$dir/begun"; exit 1; }
+done
+expect 0 "" "" "$vthr" core $pid -o "$dir/core3"
+kill -9 $pid
+in_gdb "$viewed" "$dir/core3" 'thread apply all bt' >"$dir/gdb"
+for own in compute block_in_flock carrier_main; do grep -q " $own (" "$dir/gdb" || fail "$own is not there: $(<"$dir/gdb")"; done
+grep -q 'Backtrace stopped\|unavailable' "$dir/gdb" && fail "a stack is not whole: $(<"$dir/gdb")"
+
 # --- A server under load does not notice, and no thread is missing in the file.
 mkfifo "$dir/stdin"
 env LD_PRELOAD="$lib" VTHR_CARRIERS=2 "$viewed" serve 100 >"$dir/served" 2>&1 <"$dir/stdin" &
