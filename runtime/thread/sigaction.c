@@ -52,6 +52,12 @@ static void store_action(int sig, const struct sigaction *a)
     memcpy(&acts[sig].sa_mask, &mask, sizeof mask);
 }
 
+static bool ignores(int sig, const struct sigaction *a)
+{
+    return a->sa_handler == SIG_IGN ||
+           (a->sa_handler == SIG_DFL && (sig == SIGCHLD || sig == SIGURG || sig == SIGWINCH || sig == SIGCONT));
+}
+
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
 {
     struct vthread *v = vthr_self;
@@ -67,6 +73,8 @@ int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
     if (act && (r = install(sig, act)) == 0)
         store_action(sig, act);
     unlock(&lk);
+    if (act && r == 0 && ignores(sig, act))
+        sig_discard(sig);
     rt_unhold(v);
     if (old && !r)
         *old = was;

@@ -30,6 +30,8 @@ int sig_post_shared(struct vthread *v, int sig, const siginfo_t *info);
 /* Signals for the process that were posted to v and are blocked now (set): another thread may take them. */
 void sig_give_back(struct vthread *v, uint64_t set);
 int sig_take(struct vthread *v, uint64_t set, siginfo_t *info);  /* the oldest of the lowest, or 0 */
+/* Its action is to ignore it now: it is pending for nobody any more. */
+void sig_discard(int sig);
 void sig_items_reset_child(void);
 
 /* signal.c: delivery. */

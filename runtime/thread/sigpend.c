@@ -136,6 +136,40 @@ static void requeue(struct sig_queue *list)
     }
 }
 
+/* An ignored signal is not pending (sigaction(3p)), for no thread. */
+static int discard(struct vthread *v, void *arg)
+{
+    uint64_t bit = *(const uint64_t *)arg, left = 0;
+    struct sig_queue **pp, *q;
+
+    if (!(load_acquire(&v->sigpending) & bit))
+        return 0;
+    lock(&lk);
+    for (pp = &v->sigq; (q = *pp);) {
+        if (SIGBIT(q->info.si_signo) & bit) {
+            *pp = q->next;
+            q->next = free_items;
+            free_items = q;
+        } else {
+            left |= SIGBIT(q->info.si_signo);
+            pp = &q->next;
+        }
+    }
+    store_relaxed(&v->sigpending, left);
+    unlock(&lk);
+    return 0;
+}
+
+void sig_discard(int sig)
+{
+    struct vthread *self = vthr_self;
+    uint64_t bit = SIGBIT(sig);
+
+    rt_hold(self);
+    vthread_each(discard, &bit);
+    rt_unhold(self);
+}
+
 void sig_give_back(struct vthread *v, uint64_t set)
 {
     struct sig_queue *list;

@@ -367,3 +367,27 @@ BOTH(handler_may_block, {
     CHECK_EQ(count, 1);
     finish(t);
 })
+
+// sigaction: "Setting a signal action to SIG_IGN for a signal that is pending shall cause the pending signal to be discarded, whether or
+// not it is blocked."  Also one that is pending for a thread.
+static void discards(int sig, void (*action)(int))
+{
+    sigset_t set, pending;
+    CHECK_EQ(sigemptyset(&set), 0);
+    CHECK_EQ(sigaddset(&set, sig), 0);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    CHECK_EQ(pthread_kill(pthread_self(), sig), 0);
+    CHECK_EQ(sigpending(&pending), 0);
+    CHECK_EQ(sigismember(&pending, sig), 1);
+    CHECK(signal(sig, action) != SIG_ERR);
+    CHECK_EQ(sigpending(&pending), 0);
+    CHECK_EQ(sigismember(&pending, sig), 0);
+    CHECK(signal(sig, SIG_DFL) != SIG_ERR);
+    CHECK_EQ(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0); // it would end the process
+}
+BOTH(sig_ign_discards, { discards(SIGUSR1, SIG_IGN); discards(SIGRTMIN, SIG_IGN); })
+static void nothing_done(int sig) { (void)sig; }
+BOTH(ignored_by_default_discards, {
+    CHECK(signal(SIGWINCH, nothing_done) != SIG_ERR);
+    discards(SIGWINCH, SIG_DFL);
+})
