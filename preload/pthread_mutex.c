@@ -24,3 +24,7 @@ HOOK int pthread_mutex_clocklock(pthread_mutex_t *m, clockid_t clk, const struct
 HOOK int __pthread_mutex_lock(pthread_mutex_t *) ALIAS(pthread_mutex_lock);
 HOOK int __pthread_mutex_trylock(pthread_mutex_t *) ALIAS(pthread_mutex_trylock);
 HOOK int __pthread_mutex_unlock(pthread_mutex_t *) ALIAS(pthread_mutex_unlock);
+HOOK int pthread_mutex_consistent(pthread_mutex_t *m)
+{
+    return vthr_active ? mutex_consistent(m) : REAL(pthread_mutex_consistent)(m);
+}

@@ -65,7 +65,7 @@
     X(pthread_setaffinity_np) X(pthread_getaffinity_np) X(pthread_getcpuclockid) X(pthread_setschedparam)              \
     X(pthread_getschedparam) X(pthread_setschedprio) X(pthread_sigmask) X(pthread_exit)                                \
     X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)               \
-    X(pthread_mutex_unlock) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)                   \
+    X(pthread_mutex_unlock) X(pthread_mutex_consistent) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)                   \
     X(pthread_cond_signal) X(pthread_cond_broadcast)                                                                   \
     X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock) X(pthread_rwlock_tryrdlock) X(pthread_rwlock_trywrlock)          \
     X(pthread_rwlock_timedrdlock) X(pthread_rwlock_timedwrlock) X(pthread_rwlock_clockrdlock)                          \

@@ -51,6 +51,11 @@ static inline uint32_t *image_tid(const void *tp)
 {
     return (uint32_t *)((uintptr_t)tp + vthr_image.off_tid);
 }
+/* Head of the list of robust mutexes, as set_robust_list(2) takes it.  It follows the tid; image.c relocates its self-pointer. */
+static inline void *image_robust(const void *tp)
+{
+    return image_tid(tp) + 4;
+}
 /* The main thread's OS thread will run others: take its kernel rseq registration away from its image. */
 void image_unregister_rseq(void);
 /* The calling thread is an OS thread of its own: debuggers are to see it. */

@@ -58,8 +58,24 @@ static struct vthread **note_numbered(struct vthread *v)
     return NULL;
 }
 
+struct image_owner {
+    const void *pd;
+    struct vthread *v;
+};
+/* One that shows its OS thread's number for the time of a call: sync/name.c. */
+static void look_at_image(struct carrier *c, void *arg)
+{
+    struct vthread *v = load_acquire(&c->bound);
+    struct image_owner *o = arg;
+
+    if (v && v->pd == o->pd)
+        o->v = v;
+}
+
 struct vthread *bound_find(uint32_t tid, const void *pd)
 {
+    struct image_owner o = { pd, NULL };
+
     struct vthread **t = load_acquire(&numbered);
     uint32_t top = load_acquire(&numbered_top);
 
@@ -69,7 +85,9 @@ struct vthread *bound_find(uint32_t tid, const void *pd)
         if (v && (pd ? v->pd == pd : load_acquire(&v->tid) == tid))
             return v;
     }
-    return NULL;
+    if (pd)
+        carrier_each(look_at_image, &o);
+    return o.v;
 }
 
 static void set_number(struct vthread *v, uint32_t tid)
@@ -90,7 +108,7 @@ static void bind_here(struct vthread *v)
 }
 
 /* To an OS thread that is made for it. */
-static int move_to_new(struct vthread *v)
+int bound_move(struct vthread *v)
 {
     struct carrier *c;
 
@@ -103,9 +121,9 @@ static int move_to_new(struct vthread *v)
     return c ? 0 : -EAGAIN;
 }
 
-static bool may_not_stay(const struct vthread *v)
+bool bound_shares_main(const struct vthread *v)
 {
-    return v->carrier->is_first && v != &vthr_main;
+    return v->carrier->is_first && v != &vthr_main && !v->bound;
 }
 
 int bound_for_life(struct vthread *v)
@@ -115,8 +133,8 @@ int bound_for_life(struct vthread *v)
     if (v->bound_life)
         return 0;
     /* One that holds mutexes in its OS thread's name must stay where it is. */
-    if (may_not_stay(v) && !v->holds)
-        r = move_to_new(v);
+    if (bound_shares_main(v))
+        r = bound_move(v);
     else
         bind_here(v);
     if (r == 0)
@@ -182,6 +200,7 @@ int bound_spawn(struct vthread *v, int (*prepare)(int tid, void *arg), void *arg
 
 void bound_begin(struct carrier *c)
 {
+    c->ran = true; /* may be a spare when it is bound no more */
     sys_futex_wake((uint32_t *)&c->tid, 1);
 }
 

@@ -10,6 +10,10 @@ int bound_spawn(struct vthread *v, int (*prepare)(int tid, void *arg), void *arg
 /* The caller, outside the runtime, keeps the OS thread that it is on until its end, and that thread ends with it.  A vthread on the
  * process's first OS thread moves, unless it is the main one.  0 or -EAGAIN. */
 int bound_for_life(struct vthread *v);
+/* The caller runs on the process's first OS thread, whose number is the main thread's, and is not it. */
+bool bound_shares_main(const struct vthread *v);
+/* To an OS thread of its own, from there.  0 or -EAGAIN. */
+int bound_move(struct vthread *v);
 /* The same for a while: the n-th release ends what n holds began. */
 void bound_hold(struct vthread *v);
 void bound_release(struct vthread *v);

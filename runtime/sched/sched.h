@@ -64,6 +64,7 @@ struct carrier {
     uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
     struct vthread *bound;  /* runs no other: bound.c */
     bool retire;            /* is to end */
+    void *robust;           /* head of the list of robust mutexes that the kernel was told last: sync/name.c */
     bool is_first;          /* the process's first OS thread: never exits */
     bool ran;               /* has owned a processor before */
     bool ahead;             /* started to be a spare */

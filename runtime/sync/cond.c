@@ -85,9 +85,17 @@ static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
     return r == -EINTR && w->vt && !stopped && cancel_stopped(w->vt) ? ECANCELED : 0;
 }
 
+/* Also when a cancelled wait is unwound, after libc has taken the mutex again. */
+static void name_off(struct os_name *n)
+{
+    name_end(n, false);
+}
+
 static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, bool clock_given)
 {
     struct vthread *v = vthr_parkable();
+    /* libc unlocks the mutex and locks it again. */
+    __attribute__((cleanup(name_off), unused)) struct os_name n = mutex_name(m);
     int r;
 
     if (v) {

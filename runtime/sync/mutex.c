@@ -11,6 +11,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/deadline.h"
+#include "runtime/sync/name.h"
 #include "runtime/sync/self.h"
 #include <errno.h>
 #include <limits.h>
@@ -19,6 +20,7 @@
 #define KIND_TYPE 3     /* normal, recursive, errorcheck, adaptive */
 /* Robust 16, priority-protecting 64, process-shared 128.  A priority-inheriting one (32) of this process alone is ours: the
  * kernel's would need the owner's kernel thread id, and vthreads have no priorities to inherit. */
+#define KIND_INHERIT 32
 #define KIND_FOREIGN 0xd0
 #define SPINS 100
 #define LOSSES 4
@@ -92,8 +94,41 @@ static int acquire(pthread_mutex_t *m, uint64_t deadline)
     return 0;
 }
 
+#define KIND_ROBUST 16
+#define KIND_SHARED 128
+
+/* Whose owner's number the kernel or another process looks at. */
+static bool has_name(const pthread_mutex_t *m)
+{
+    int kind = m->__data.__kind;
+
+    return (kind & (KIND_FOREIGN & ~KIND_SHARED)) || (kind & KIND_INHERIT) || (kind & KIND_TYPE) == PTHREAD_MUTEX_RECURSIVE ||
+           (kind & KIND_TYPE) == PTHREAD_MUTEX_ERRORCHECK;
+}
+
+struct os_name mutex_name(pthread_mutex_t *m)
+{
+    uint32_t owner;
+
+    if (!mutex_is_foreign(m) || !has_name(m))
+        return (struct os_name){ NULL };
+    owner = m->__data.__kind & (KIND_ROBUST | KIND_INHERIT) ? load_relaxed(word_of(m)) & FUTEX_TID_MASK : (uint32_t)m->__data.__owner;
+    return name_begin(owner, (m->__data.__kind & KIND_ROBUST) != 0);
+}
+
+static int foreign_unlock(pthread_mutex_t *m)
+{
+    struct os_name n = mutex_name(m);
+    int r = REAL(pthread_mutex_unlock)(m);
+
+    if (r == 0)
+        name_given_up(&n);
+    name_end(&n, false);
+    return r;
+}
+
 /* glibc's, which keeps a robust mutex that is not recoverable when it says so: nobody else would hear of it then. */
-static int foreign_trylock(pthread_mutex_t *m)
+static int real_trylock(pthread_mutex_t *m)
 {
     int r = REAL(pthread_mutex_trylock)(m);
     uint32_t w;
@@ -101,15 +136,29 @@ static int foreign_trylock(pthread_mutex_t *m)
     if (likely(r != ENOTRECOVERABLE))
         return r;
     w = load_relaxed(word_of(m));
-    if ((w & FUTEX_TID_MASK) == self_tid() && (xchg_release(word_of(m), 0u) & FUTEX_WAITERS))
+    if ((w & FUTEX_TID_MASK) == *image_tid(arch_tp()) && (xchg_release(word_of(m), 0u) & FUTEX_WAITERS))
         SYS3(SYS_futex, word_of(m), FUTEX_WAKE, 1);
     return r;
 }
 
-static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+static bool got(int r)
+{
+    return r == 0 || r == EOWNERDEAD;
+}
+
+static int foreign_trylock(pthread_mutex_t *m)
+{
+    struct os_name n = mutex_name(m);
+    int r = real_trylock(m);
+
+    name_end(&n, got(r));
+    return r;
+}
+
+static int wait_foreign(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
 {
     struct vthread *v = vthr_parkable();
-    int r = foreign_trylock(m);
+    int r = real_trylock(m);
 
     if (r != EBUSY)
         return r;
@@ -125,6 +174,15 @@ static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec
         r = REAL(pthread_mutex_clocklock)(m, clk, abs);
     if (v)
         block_end(v);
+    return r;
+}
+
+static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    struct os_name n = mutex_name(m);
+    int r = wait_foreign(m, clk, abs);
+
+    name_end(&n, got(r));
     return r;
 }
 
@@ -201,7 +259,7 @@ int mutex_unlock(pthread_mutex_t *m)
         return 0;
     }
     if (kind & KIND_FOREIGN)
-        return REAL(pthread_mutex_unlock)(m);
+        return foreign_unlock(m);
     kind &= KIND_TYPE;
     if (kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK) {
         if (m->__data.__owner != (int)self_tid())
@@ -213,13 +271,23 @@ int mutex_unlock(pthread_mutex_t *m)
     return 0;
 }
 
+/* It makes the caller the owner. */
+int mutex_consistent(pthread_mutex_t *m)
+{
+    struct os_name n = mutex_name(m);
+    int r = REAL(pthread_mutex_consistent)(m);
+
+    name_end(&n, false);
+    return r;
+}
+
 int mutex_release_all(pthread_mutex_t *m, unsigned *count)
 {
     int kind = m->__data.__kind & KIND_TYPE;
 
     *count = m->__data.__count;
     if (mutex_is_foreign(m))
-        return REAL(pthread_mutex_unlock)(m);
+        return foreign_unlock(m);
     if ((kind == PTHREAD_MUTEX_RECURSIVE || kind == PTHREAD_MUTEX_ERRORCHECK) && m->__data.__owner != (int)self_tid())
         return EPERM;
     unlock_word(m);

@@ -10,6 +10,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/deadline.h"
+#include "runtime/sync/name.h"
 #include "runtime/sync/self.h"
 #include <errno.h>
 #include <limits.h>
@@ -37,12 +38,39 @@ static bool readers_yield(pthread_rwlock_t *l)
     return l->__data.__flags == PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP;
 }
 
+/* The writer's number is in it, and libc's unlock looks whether it is the caller's: name.h. */
+static struct os_name name_for(pthread_rwlock_t *l)
+{
+    return name_begin((uint32_t)l->__data.__cur_writer, false);
+}
+
+static int foreign_try(pthread_rwlock_t *l, bool write)
+{
+    struct os_name n = name_for(l);
+    int r = write ? REAL(pthread_rwlock_trywrlock)(l) : REAL(pthread_rwlock_tryrdlock)(l);
+
+    name_end(&n, write && r == 0);
+    return r;
+}
+
+static int foreign_unlock(pthread_rwlock_t *l)
+{
+    struct os_name n = name_for(l);
+    bool written = n.v && (uint32_t)l->__data.__cur_writer == *image_tid(n.v->pd);
+    int r = REAL(pthread_rwlock_unlock)(l);
+
+    if (r == 0 && written)
+        name_given_up(&n);
+    name_end(&n, false);
+    return r;
+}
+
 int rwlock_tryrdlock(pthread_rwlock_t *l)
 {
     uint32_t cur = load_relaxed(word_of(l));
 
     if (is_foreign(l))
-        return REAL(pthread_rwlock_tryrdlock)(l);
+        return foreign_try(l, false);
     do {
         if ((cur & WRITER) || ((cur & WR_WAIT) && readers_yield(l)))
             return EBUSY;
@@ -57,7 +85,7 @@ int rwlock_trywrlock(pthread_rwlock_t *l)
     uint32_t cur = load_relaxed(word_of(l));
 
     if (is_foreign(l))
-        return REAL(pthread_rwlock_trywrlock)(l);
+        return foreign_try(l, true);
     do {
         if (cur & (WRITER | READERS))
             return EBUSY;
@@ -126,6 +154,7 @@ static void wake_waiters(pthread_rwlock_t *l, uint32_t bits)
 static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
 {
     struct vthread *v = vthr_parkable();
+    struct os_name n = name_for(l);
     int r;
 
     if (v) {
@@ -140,6 +169,7 @@ static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct 
         r = REAL(pthread_rwlock_clockrdlock)(l, clk, abs);
     if (v)
         block_end(v);
+    name_end(&n, write && r == 0);
     return r;
 }
 
@@ -192,7 +222,7 @@ int rwlock_unlock(pthread_rwlock_t *l)
     uint32_t cur = load_relaxed(word_of(l)), left;
 
     if (is_foreign(l))
-        return REAL(pthread_rwlock_unlock)(l);
+        return foreign_unlock(l);
     if (cur & WRITER)
         l->__data.__cur_writer = 0;
     do {

@@ -65,17 +65,19 @@ static void run_last_wishes(void)
 }
 
 /* Robust mutexes that it still holds: the kernel looks only at OS threads, so this does what exit_robust_list
- * (kernel/futex/core.c) does.  The list head follows the tid in struct pthread; image.c relocates its self-pointer. */
+ * (kernel/futex/core.c) does.  They show the number of the OS thread that v is bound to, or its own.  A contended
+ * priority-inheriting one is the kernel's to hand on: the OS thread ends too (bound.c). */
 static void abandon_robust(struct vthread *v)
 {
-    struct robust_list_head *head = (void *)(image_tid(v->pd) + 4);
+    struct robust_list_head *head = image_robust(v->pd);
+    uint32_t os = (uint32_t)v->carrier->tid;
     struct robust_list *e = head->list.next;
 
     for (int limit = 2048; e != &head->list && limit > 0; limit--) {
         struct robust_list *entry = (void *)((uintptr_t)e & ~(uintptr_t)1), *next = entry->next;
         uint32_t *word = (uint32_t *)((char *)entry + head->futex_offset), cur = load_relaxed(word);
 
-        while ((cur & FUTEX_TID_MASK) == v->tid)
+        while ((cur & FUTEX_TID_MASK) == v->tid || (cur & FUTEX_TID_MASK) == os)
             if (cas_acq_rel(word, &cur, (cur & FUTEX_WAITERS) | FUTEX_OWNER_DIED)) {
                 SYS3(SYS_futex, word, FUTEX_WAKE, 1);
                 break;
