@@ -54,12 +54,24 @@ static int real_timerfd(void)
 }
 struct poller_ops vthr_poller_ops = { real_eventfd, real_timerfd };
 
+/* The program's own copy is ours too: what it has allocated there came from malloc. */
+static bool is_in_use(void)
+{
+    void *h = REAL(dlopen)("libev.so.4", RTLD_LAZY | RTLD_NOLOAD);
+
+    if (h)
+        dlclose(h);
+    return h != NULL;
+}
+
 static int load_libev(const char **why)
 {
     void *h = ev.handle;
+    bool in_use;
 
     if (h)
         return 0;
+    in_use = is_in_use();
     h = REAL(dlopen)("libev.so.4", VTHR_DLOPEN_PRIVATE); /* our own dlopen would drop DEEPBIND */
     *why = "libev.so.4 cannot be loaded: apt-get install libev4";
     if (!h)
@@ -78,7 +90,8 @@ static int load_libev(const char **why)
     GET(userdata, "ev_userdata");
     GET(set_release, "ev_set_loop_release_cb");
 #undef GET
-    ev.set_allocator(block_resize);
+    if (!in_use)
+        ev.set_allocator(block_resize); /* mem/blocks.h */
     ev.handle = h;
     return 0;
 }
