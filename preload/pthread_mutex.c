@@ -11,7 +11,10 @@ HOOK int pthread_mutex_trylock(pthread_mutex_t *m)
 }
 HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 {
-    return mutex_unlock(m);
+    int r = mutex_unlock(m);
+
+    mutex_let_others();
+    return r;
 }
 HOOK int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *abs)
 {
