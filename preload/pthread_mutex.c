@@ -13,7 +13,7 @@ HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 {
     int r = mutex_unlock(m);
 
-    mutex_let_others();
+    waker_may_spin();
     return r;
 }
 HOOK int pthread_mutex_timedlock(pthread_mutex_t *m, const struct timespec *abs)

@@ -117,6 +117,7 @@ static void print(void)
     for (unsigned k = 0; k < WAIT_KINDS; k++)
         line_for("parks for ", vthr_debug.waits[k].name, SUM(count.parks_for[k]));
     line("wakes", SUM(count.wakes));
+    line("wakes by those that go on", SUM(count.early));
     line("steals", SUM(count.steals));
     line("handoffs of blocked carriers", SUM(count.handoffs[HANDOFF_BLOCKED]));
     line("handoffs announced", SUM(count.handoffs[HANDOFF_ANNOUNCED]));

@@ -7,7 +7,8 @@
  *   computing, half of the time or more                                            after COMPUTE_NS; after half of
  *                            that for each HOGS_MANY that were handed off so and still compute, down to COMPUTE_MIN
  * A handoff needs somebody to profit: other live vthreads.  The look interval is short after a handoff and doubles to
- * TICK_MAX; after IDLE_LOOKS looks at which every processor slept the monitor sleeps until one wakes up.
+ * TICK_MAX, or, for LATE_LOOKS looks after it found work behind one that runs while a processor slept, to LATE_TICK.  After IDLE_LOOKS
+ * looks at which every processor slept the monitor sleeps until one wakes up.
  *
  * Why CPU time: it tells "blocked" from "computing" by one system call, for any cause, and only for a carrier that
  * already looks stuck.  A carrier that is runnable but not running (other load on the core) uses none either: so its state
@@ -30,6 +31,8 @@
 #define COMPUTE_MIN 500000ull
 #define HOGS_MANY 8u
 #define IDLE_LOOKS 50
+#define LATE_TICK 1000000ull
+#define LATE_LOOKS 100
 
 #define HOOK_NS 1000000000ull
 
@@ -159,8 +162,8 @@ static void call_hook(uint64_t *last)
 
 static void *monitor_main(void *arg)
 {
-    uint64_t tick = TICK_MIN, hooked = 0;
-    unsigned idle = 0;
+    uint64_t tick = TICK_MIN, most, hooked = 0;
+    unsigned idle = 0, late = 0;
 
     (void)arg;
     native_hurry(true);
@@ -189,10 +192,14 @@ static void *monitor_main(void *arg)
                 store_relaxed(&vthr_procs[i].now, now);
                 did |= look(&vthr_procs[i], now);
                 /* Work lies behind one that runs, and another processor sleeps. */
-                if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i]))
+                if (load_relaxed(&vthr_nsleeping) && sched_work_waiting(&vthr_procs[i])) {
                     sched_wake_one();
+                    late = LATE_LOOKS;
+                }
             }
-        tick = did ? TICK_MIN : tick * 2 < compute_ns() ? tick * 2 : compute_ns();
+        most = late ? LATE_TICK : compute_ns();
+        late -= late > 0;
+        tick = did ? TICK_MIN : tick * 2 < most ? tick * 2 : most;
     }
     return NULL;
 }

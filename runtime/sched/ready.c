@@ -14,6 +14,7 @@
 #include "runtime/base/options.h"
 #include "runtime/sched/bound.h"
 #include "runtime/sched/trace.h"
+#include "runtime/sched/waker.h"
 
 #define NEXT_STREAK 32
 #define GLOBAL_EVERY 61
@@ -156,6 +157,17 @@ static void ready_migrate(struct vthread *v)
         proc_kick(p);
 }
 
+/* Owner of p.  True: somebody was there, and is in the queue now. */
+static bool put_next(struct proc *p, struct vthread *v)
+{
+    struct vthread *old = xchg_acq_rel(&p->next, v);
+
+    p->count.wakes++;
+    if (old)
+        push_tail(p, old);
+    return old != NULL;
+}
+
 void sched_ready(struct vthread *v)
 {
     struct proc *p = own_proc();
@@ -167,14 +179,14 @@ void sched_ready(struct vthread *v)
     } else if (unlikely(!p)) {
         ready_elsewhere(v);
     } else {
-        struct vthread *old = xchg_acq_rel(&p->next, v);
+        bool waits = put_next(p, v);
 
-        p->count.wakes++;
-        if (old) {
-            push_tail(p, old);
-            if (unlikely(load_relaxed(&vthr_nsleeping)))
-                sched_wake_one();
-        }
+        if (likely(!load_relaxed(&vthr_nsleeping)))
+            return;
+        if (waits)
+            sched_wake_one();
+        else
+            waker_woke(p);
     }
 }
 
@@ -206,7 +218,7 @@ void sched_spawn(struct vthread *v)
     if (unlikely(load_relaxed(&vthr_tracing)))
         trace_record(p, TRACE_SPAWN, vthr_self, v, vthr_self ? vthr_self->carrier->tid : 0, 0, 0);
     if (p && !vthr_config.migrate)
-        sched_ready(v);
+        put_next(p, v);
     else
         global_push(v);
     if (p && vthr_nprocs == 1)

@@ -25,7 +25,7 @@ enum switch_how { HOW_NONE, HOW_PARK, HOW_YIELD, HOW_EXIT };
 enum handoff_cause { HANDOFF_BLOCKED, HANDOFF_ANNOUNCED, HANDOFF_COMPUTING, HANDOFF_CAUSES };
 
 struct counters {
-    uint64_t switches, parks, steals, spawns, polls, wakes, handoffs[HANDOFF_CAUSES];
+    uint64_t switches, parks, steals, spawns, polls, wakes, early, handoffs[HANDOFF_CAUSES];
     uint64_t parks_for[WAIT_KINDS]; /* they sum up to parks */
 };
 
@@ -34,6 +34,8 @@ struct proc {
     uint64_t tick;            /* mounts; written by the owner, read by the monitor */
     uint64_t now;             /* CLOCK_MONOTONIC when it was last read: by the owner's polls, and by the monitor between them */
     struct vthread *next;     /* fast slot: the vthread just made ready; taken by CAS */
+    uint64_t woke_at;         /* when `waker` put somebody into `next` while another processor slept, or 0: waker.c */
+    struct vthread *waker;
     uint32_t next_streak;     /* times in a row that `next` overtook the queue */
     uint32_t since_poll, poll_quota;
     bool taken_over;          /* the owner's first poll since a handoff: who wakes then overtakes the queue */

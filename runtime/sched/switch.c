@@ -9,6 +9,7 @@
 #include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
 #include "runtime/sched/trace.h"
+#include "runtime/sched/waker.h"
 
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
 {
@@ -51,6 +52,8 @@ void switch_away(struct vthread *v, enum switch_how how)
     struct proc *p = v->proc;
     struct vthread *n = p && likely(!v->bound) ? ready_pick_local(p) : NULL;
 
+    if (unlikely(p && p->woke_at))
+        waker_stops(p, v);
     v->how = (uint8_t)how;
     v->proc = NULL;
     c->prev = v;

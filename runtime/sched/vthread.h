@@ -80,7 +80,8 @@ struct vthread {
     stack_t altstack;          /* set by the program; ss_sp NULL: none */
     uintptr_t call_fp;         /* in an announced call: frame pointer of who made it (diag/sample.c) */
     uintptr_t faulted_at;      /* stack pointer of the last fault that a handler of the program's took */
-    uint8_t unlocks;           /* with one in `next` that an idle carrier could run: mutex_let_others */
+    uint8_t goes_on;           /* after it woke somebody: sched/waker.c */
+    uint8_t unlocks;           /* with one in `next` that an idle processor could run: sched/waker.c */
     uint32_t prng;
 };
 

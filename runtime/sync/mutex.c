@@ -24,7 +24,6 @@
 #define KIND_FOREIGN 0xd0
 #define SPINS 100
 #define LOSSES 4
-#define UNLOCKS_MANY 32
 
 static uint32_t *word_of(pthread_mutex_t *m)
 {
@@ -270,24 +269,6 @@ int mutex_unlock(pthread_mutex_t *m)
     }
     unlock_word(m);
     return 0;
-}
-
-/* Who was woken last waits in `next` for its waker to stop.  One that does not stop, but takes and gives up locks, spins on something
- * (Ruby's threads do, on a mutex of their own making) that the woken one may have to do: an idle carrier is to run that. */
-void mutex_let_others(void)
-{
-    struct vthread *v = vthr_parkable();
-    struct proc *p;
-
-    if (likely(!v || !load_relaxed(&vthr_nsleeping)))
-        return;
-    p = v->carrier->proc;
-    if (!p || !load_relaxed(&p->next) || ++v->unlocks < UNLOCKS_MANY)
-        return;
-    v->unlocks = 0;
-    rt_enter(v);
-    sched_wake_one();
-    rt_leave(v);
 }
 
 /* It makes the caller the owner. */

@@ -12,8 +12,6 @@ int mutex_lock(pthread_mutex_t *m);
 int mutex_trylock(pthread_mutex_t *m);
 int mutex_timedlock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs);
 int mutex_unlock(pthread_mutex_t *m);
-/* After an unlock: who was woken and has no carrier, though one is idle, gets it if the caller does not stop. */
-void mutex_let_others(void);
 int mutex_consistent(pthread_mutex_t *m);
 /* Robust, process-shared or priority-protecting: glibc's business. */
 bool mutex_is_foreign(const pthread_mutex_t *m);
