@@ -108,7 +108,7 @@ TEST_F(Vthread, AnAnnouncedCallInsideAnotherKeepsTheProcessor)
 TEST_F(Vthread, ReadsThatHadToWaitExpectToWait)
 {
     int p[2];
-    unsigned guessed = 0;
+    unsigned guessed = 0, reads = 0;
 
     ASSERT_EQ(pipe(p), 0);
     struct fdesc *d = fd_get(p[0]);
@@ -119,13 +119,13 @@ TEST_F(Vthread, ReadsThatHadToWaitExpectToWait)
         for (int i = 0; i < 20; i++) {
             EXPECT_EQ(io_read(vthr_self, p[0], &c, 1), 1);
             guessed += side->guesses > 0;
+            fetch_add_relaxed(&reads, 1u);
         }
         return nullptr;
     });
-    for (int i = 0; i < 20; i++) {
-        until([&] { return !list_empty(&side->waiters); });
+    for (unsigned i = 0; i < 20; i++) {
+        until([&] { return load_relaxed(&reads) == i && !list_empty(&side->waiters); });
         EXPECT_EQ(io_write(vthr_self, p[1], "x", 1), 1);
-        until([&] { return list_empty(&side->waiters); });
     }
     t.join();
     EXPECT_GE(guessed, 12u);
