@@ -39,10 +39,10 @@ void vthr_tool_help(FILE *to)
 {
     fputs("Usage: vthr [options] [--] CMD [ARG...]\n"
           "       vthr --check CMD\n"
-          "       vthr ps|stacks|stat [filters] PID\n"
-          "       vthr core PID -o FILE\n"
+          "       vthr ps|stacks|stat [filters] PID|COREFILE\n"
+          "       vthr core PID|COREFILE -o FILE\n"
           "Run CMD with its threads turned into virtual threads, or look at those of\n"
-          "process PID.\n"
+          "process PID, or of one that left a core file.\n"
           "\n"
           "Options:\n"
           "  -c, --carriers N      run virtual threads on N OS threads\n"
@@ -63,7 +63,8 @@ void vthr_tool_help(FILE *to)
           "      --older SECONDS   only those that have waited for so long\n"
           "      --json            for programs\n"
           "      --stop            stop the process meanwhile, for a view of one moment\n"
-          "  vthr core PID -o FILE a core file in which each one is a thread, for any debugger\n"
+          "  vthr core PID|COREFILE -o FILE\n"
+          "                        a core file in which each one is a thread, for any debugger\n"
           "(vthr -- ps runs the command of that name.)\n"
           "\n"
           "Settings (environment variables, which options override):\n",

@@ -3,22 +3,23 @@
  * A thousand vthreads at a time: their descriptors, what matters of their stacks, and once more the words of their waiters, with a
  * few system calls.  Where the word has not changed and says "parked", all of it belongs together; else they are looked at
  * again, a few times.  One that never rests is running. */
+#include "runtime/tool/deadlock.h"
+#include "runtime/tool/placing.h"
 #include "runtime/tool/snapshot.h"
 #include "runtime/tool/tool.h"
 #include "runtime/tool/unwind.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define CHUNK 1024
 #define TRIES 8
+#define MAX_PROCS 4096
 #define MAX_VTHREADS (1u << 24)
 #define STACK_FIRST 16384ul      /* of each stack at first */
 #define STACK_MORE (512ul << 10) /* of one that is deeper */
-#define FDS_SHOWN 4
 
 enum { LIFE_LIVE = 1, STATE_MASK = 7, STATE_PARKING = 1, STATE_PARKED = 2, HOW_PARK = 1 };
 
@@ -84,53 +85,6 @@ static size_t stack_depth(struct target *t, const char *data, size_t limit)
     return lo + size - sp < limit ? lo + size - sp : limit;
 }
 
-/* --- Where a vthread's registers are, if the process is stopped (docs/debug-interface.md, "Registers") */
-
-static bool on_stack(struct target *t, const char *data, uint64_t sp)
-{
-    uint64_t lo = field(data, t->d.vthread.stack_lo);
-
-    return sp > lo && sp <= lo + field(data, t->d.vthread.stack_size);
-}
-
-/* Whose stack a carrier's stack pointer is on: the address of a vthread, 0: the carrier's own. */
-static uint64_t occupant(struct target *t, uint64_t carrier, uint64_t sp)
-{
-    const struct vthr_debug *d = &t->d;
-    char *data = malloc(2 * (size_t)d->vthread_size + d->carrier_size);
-    char *c = data + 2 * (size_t)d->vthread_size;
-    uint64_t who[2] = { 0, 0 }, base, answer;
-    bool known[2] = { false, false };
-
-    if (!data)
-        return 0;
-    if (target_read(t, carrier, c, d->carrier_size) == 0) {
-        who[0] = field(c, d->carrier.cur);
-        who[1] = field(c, d->carrier.prev);
-    }
-    for (int i = 0; i < 2; i++) {
-        known[i] = who[i] && target_read(t, who[i], data + i * d->vthread_size, d->vthread_size) == 0;
-        if (known[i] && on_stack(t, data + i * d->vthread_size, sp)) {
-            answer = who[i];
-            goto out;
-        }
-    }
-    base = field(c, d->carrier.ctx_sp);
-    if (base && sp > base + d->frame_size - 65536 && sp <= base + d->frame_size + 256 &&
-        (who[1] || !who[0] || (known[0] && field(data, d->vthread.stack_size)))) {
-        answer = 0;
-    } else if (who[1] && known[0]) {
-        uint64_t saved = field(data, d->vthread.ctx_sp);
-
-        answer = (sp > saved ? sp - saved : saved - sp) > 4096 ? who[1] : who[0];
-    } else {
-        answer = who[0] ? who[0] : who[1];
-    }
-out:
-    free(data);
-    return answer;
-}
-
 /* --- One vthread */
 
 static bool push(struct taking *k, struct vt **v)
@@ -149,31 +103,6 @@ static bool push(struct taking *k, struct vt **v)
     *v = &s->all[s->n++];
     memset(*v, 0, sizeof **v);
     return true;
-}
-
-/* Who has the lock, or is joined. */
-static void find_blocker(struct target *t, struct vt *v)
-{
-    const struct vthr_debug_wait *w;
-    uint32_t tid = 0, main_tid;
-
-    v->blocker = -1;
-    v->blocker_tid = 0;
-    if (!v->wait_kind)
-        return;
-    w = &t->d.waits[v->wait_kind];
-    if (w->object == VTHR_OBJ_VTHREAD)
-        tid = target_u32(t, v->wait_obj + t->d.vthread.tid.offset);
-    else if (w->owner_size == sizeof tid)
-        tid = target_u32(t, v->wait_obj + w->owner);
-    main_tid = target_u32(t, (uintptr_t)t->d.main + t->d.vthread.tid.offset);
-    v->blocker_tid = tid;
-    if (tid == main_tid && tid)
-        v->blocker = 0;
-    else if (tid > t->d.tid_base)
-        v->blocker = tid - t->d.tid_base;
-    else if (tid)
-        v->blocker = -2;
 }
 
 static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enum vt_state state)
@@ -203,7 +132,7 @@ static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enu
     v->carrier = state == VT_IS_RUNNING || state == VT_IS_BLOCKED ? field(data, d->vthread.carrier) : 0;
     if (v->carrier)
         v->carrier_tid = target_u32(k->t, field(data, d->vthread.carrier) + d->carrier.tid.offset);
-    find_blocker(k->t, v);
+    wait_blocker(k->t, v);
 }
 
 /* The whole stack.  False: in a process that runs, this one did not rest meanwhile. */
@@ -260,7 +189,7 @@ static void take_mounted(struct taking *k, struct vt *v, size_t i, const char *d
     const struct stopped_thread *th = k->stopped ? stop_find(k->stopped, tid) : NULL;
     enum vt_state state = field(data, d->vthread.blocked_in) ? VT_IS_BLOCKED : VT_IS_RUNNING;
 
-    if (th && th->has_regs && occupant(k->t, carrier, th->regs[d->sp_dwarf % ARCH_DWARF_REGS]) != k->addr[i]) {
+    if (th && th->has_regs && placing_occupant(k->t, carrier, th->regs[d->sp_dwarf % ARCH_DWARF_REGS]) != k->addr[i]) {
         /* In the middle of a switch. */
         uint64_t st = field(data, d->vthread.waiter_word) & STATE_MASK;
 
@@ -396,79 +325,6 @@ static bool take_registry(struct taking *k)
     return take_all_of_chunk(k, have);
 }
 
-/* --- Deadlocks: each waits for one other at the most, so follow each path until it meets itself */
-
-static ssize_t index_of(struct snapshot *s, int64_t number)
-{
-    size_t lo = 0, hi = s->n;
-
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-
-        if (s->all[mid].number < number)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return number >= 0 && lo < s->n && s->all[lo].number == number ? (ssize_t)lo : -1;
-}
-
-struct vt *snapshot_by_number(struct snapshot *s, int64_t number)
-{
-    ssize_t i = index_of(s, number);
-
-    return i < 0 ? NULL : &s->all[i];
-}
-
-/* In a process that runs: they still wait for the same. */
-static bool still(struct target *t, struct snapshot *s, size_t first)
-{
-    size_t i = first;
-
-    do {
-        struct vt v = s->all[i];
-
-        if (target_word(t, v.addr + t->d.vthread.waiter_word.offset) != v.word)
-            return false;
-        find_blocker(t, &v);
-        if (v.blocker != s->all[i].blocker)
-            return false;
-        i = (size_t)index_of(s, v.blocker);
-    } while (i != first);
-    return true;
-}
-
-static bool find_deadlocks(struct target *t, struct snapshot *s)
-{
-    size_t *seen = calloc(s->n + 1, sizeof *seen);
-
-    s->cycle = malloc((s->n + 1) * sizeof *s->cycle);
-    if (!seen || !s->cycle) {
-        free(seen);
-        return false;
-    }
-    for (size_t i = 0; i < s->n; i++)
-        s->cycle[i] = -1;
-    for (size_t i = 0; i < s->n; i++) {
-        ssize_t at = (ssize_t)i, first;
-
-        while (at >= 0 && !seen[at]) {
-            seen[at] = i + 1;
-            at = index_of(s, s->all[at].blocker);
-        }
-        if (at < 0 || seen[at] != i + 1 || !still(t, s, (size_t)at))
-            continue;
-        first = at;
-        do {
-            s->cycle[at] = (int64_t)s->deadlocks;
-            at = index_of(s, s->all[at].blocker);
-        } while (at != first);
-        s->deadlocks++;
-    }
-    free(seen);
-    return true;
-}
-
 /* --- All */
 
 static int by_number(const void *a, const void *b)
@@ -484,10 +340,28 @@ static int out_of_memory(void)
     return VTHR_EXIT_ERROR;
 }
 
+/* In a core file: as of when the program looked at its clock last. */
+static uint64_t now_of(struct target *t)
+{
+    uint32_t nprocs = target_u32(t, (uintptr_t)t->d.nprocs);
+    uint64_t procs = target_word(t, (uintptr_t)t->d.procs), last = 0;
+    struct timespec now;
+
+    if (!t->core) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+    }
+    for (uint32_t i = 0; i < nprocs && i < MAX_PROCS && t->d.proc_now.size == sizeof last; i++) {
+        uint64_t at = target_word(t, procs + (uint64_t)i * t->d.proc_size + t->d.proc_now.offset);
+
+        last = at > last ? at : last;
+    }
+    return last;
+}
+
 int snapshot_take(struct target *t, const struct stopped *stopped, bool want_stacks, struct snapshot *out)
 {
     struct taking *k = calloc(1, sizeof *k);
-    struct timespec now;
     bool ok;
 
     memset(out, 0, sizeof *out);
@@ -497,8 +371,7 @@ int snapshot_take(struct target *t, const struct stopped *stopped, bool want_sta
     k->data = malloc((size_t)CHUNK * t->d.vthread_size);
     k->stack = want_stacks ? malloc(CHUNK * STACK_FIRST) : NULL;
     ok = k->data && (k->stack || !want_stacks);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    out->now = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+    out->now = now_of(t);
     if (ok && target_u32(t, (uintptr_t)t->d.active))
         ok = take_registry(k);
     free(k->data);
@@ -508,7 +381,7 @@ int snapshot_take(struct target *t, const struct stopped *stopped, bool want_sta
         return out_of_memory();
     if (out->n)
         qsort(out->all, out->n, sizeof *out->all, by_number);
-    if (!find_deadlocks(t, out))
+    if (!deadlock_search(t, out))
         return out_of_memory();
     /* One that ended while it was looked at shows less than it had. */
     return target_read(t, t->descriptor, &(char){ 0 }, 1) ? target_failed(t) : 0;
@@ -519,72 +392,4 @@ void snapshot_free(struct snapshot *s)
     free(s->all);
     free(s->cycle);
     memset(s, 0, sizeof *s);
-}
-
-/* --- In words */
-
-const char *wait_kind_name(const struct target *t, const struct vt *v)
-{
-    return v->wait_kind ? t->d.waits[v->wait_kind].name : "";
-}
-
-static void object_text(struct target *t, const struct vt *v, char *to, size_t size)
-{
-    const char *name;
-    uint64_t offset;
-    int at = 0;
-
-    *to = 0;
-    switch (t->d.waits[v->wait_kind].object) {
-    case VTHR_OBJ_ADDRESS:
-        at = snprintf(to, size, " %#lx", (unsigned long)v->wait_obj);
-        name = symbol_at(t, v->wait_obj, &offset);
-        if (name && offset)
-            snprintf(to + at, size - (size_t)at, " <%.64s+%lu>", name, (unsigned long)offset);
-        else if (name)
-            snprintf(to + at, size - (size_t)at, " <%.64s>", name);
-        break;
-    case VTHR_OBJ_FD:
-        if (v->wait_obj)
-            snprintf(to, size, " fd %d", (int)target_u32(t, v->wait_obj + t->d.fdesc_fd.offset));
-        break;
-    case VTHR_OBJ_VTHREAD:
-        snprintf(to, size, " vthread %ld", (long)v->blocker);
-        break;
-    case VTHR_OBJ_POLLFDS: {
-        struct pollfd fds[FDS_SHOWN];
-        uint32_t n = v->wait_n < FDS_SHOWN ? v->wait_n : FDS_SHOWN;
-
-        if (!n || target_read(t, v->wait_obj, fds, n * sizeof *fds))
-            break;
-        at = snprintf(to, size, " fd ");
-        for (uint32_t i = 0; i < n; i++)
-            at += snprintf(to + at, size - (size_t)at, "%s%d", i ? "," : "", fds[i].fd);
-        if (v->wait_n > n)
-            snprintf(to + at, size - (size_t)at, ",... (%u)", v->wait_n);
-        break;
-    }
-    case VTHR_OBJ_CALL:
-        if (v->wait_obj)
-            snprintf(to, size, " %lu (%u, ...)", (unsigned long)v->wait_obj, v->wait_n);
-        break;
-    }
-}
-
-void wait_text(struct target *t, const struct vt *v, char *to, size_t size)
-{
-    char object[192];
-    int at;
-
-    *to = 0;
-    if (!v->wait_kind)
-        return;
-    object_text(t, v, object, sizeof object);
-    at = snprintf(to, size, "%.12s%s", wait_kind_name(t, v), object);
-    if (!t->d.waits[v->wait_kind].owner_size || at < 0 || (size_t)at >= size)
-        return;
-    if (v->blocker >= 0)
-        snprintf(to + at, size - (size_t)at, " of vthread %ld", (long)v->blocker);
-    else if (v->blocker == -2)
-        snprintf(to + at, size - (size_t)at, " of LWP %u", v->blocker_tid);
 }

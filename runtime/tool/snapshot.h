@@ -39,6 +39,8 @@ void snapshot_saved_regs(struct target *t, uint64_t sp, uint64_t regs[ARCH_DWARF
 void snapshot_free(struct snapshot *s);
 struct vt *snapshot_by_number(struct snapshot *s, int64_t number);
 
+/* Notes who has the lock that v waits for, or is joined by it: blocker, blocker_tid.  wait.c. */
+void wait_blocker(struct target *t, struct vt *v);
 /* What v waits for, in words; "" if nothing. */
 void wait_text(struct target *t, const struct vt *v, char *to, size_t size);
 const char *wait_kind_name(const struct target *t, const struct vt *v);

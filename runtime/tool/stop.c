@@ -1,6 +1,7 @@
 /* See stop.h.  Threads are seized and interrupted until a look at the list finds no new one: one that is not stopped yet may make
  * others.  Signals that a thread reports while it is being stopped are given back to it when it is let go. */
 #include "runtime/tool/stop.h"
+#include "runtime/tool/corefile.h"
 #include "runtime/tool/tool.h"
 
 #include <dirent.h>
@@ -125,11 +126,30 @@ static int stop_new(struct target *t, struct stopped *s)
     return r < 0 ? r : found;
 }
 
+/* In the order of the file. */
+static int in_core(const struct corefile *c, struct stopped *s)
+{
+    for (size_t i = 0; i < c->n_threads; i++) {
+        if (!grow(s)) {
+            vthr_tool_say(stderr, "out of memory");
+            return VTHR_EXIT_ERROR;
+        }
+        s->threads[s->n].tid = (pid_t)c->threads[i].tid;
+        s->threads[s->n].inner = c->threads[i].tid;
+        s->threads[s->n].has_regs = true;
+        corefile_regs(c, &c->threads[i], s->threads[s->n++].regs);
+    }
+    return 0;
+}
+
 int stop_all(struct target *t, struct stopped *s)
 {
     int r;
 
     memset(s, 0, sizeof *s);
+    if (t->core)
+        return in_core(t->core, s);
+    s->live = true;
     do
         r = stop_new(t, s);
     while (r > 0);
@@ -137,7 +157,7 @@ int stop_all(struct target *t, struct stopped *s)
         return 0;
     stop_end(s);
     if (r == -EPERM) {
-        vthr_tool_say(stderr, "process %d: it cannot be stopped: permission refused, or another debugger has it", (int)t->pid);
+        vthr_tool_say(stderr, "%s: it cannot be stopped: permission refused, or another debugger has it", t->label);
         return VTHR_EXIT_PERMISSION;
     }
     if (r == -ENOMEM) {
@@ -149,7 +169,7 @@ int stop_all(struct target *t, struct stopped *s)
 
 void stop_end(struct stopped *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; s->live && i < s->n; i++)
         ptrace(PTRACE_DETACH, s->threads[i].tid, 0, 0);
     free(s->threads);
     memset(s, 0, sizeof *s);

@@ -1,4 +1,5 @@
-/* Stopping a process for a consistent view of it, by ptrace.  If vthr dies meanwhile, the kernel lets it go on. */
+/* Stopping a process for a consistent view of it, by ptrace.  If vthr dies meanwhile, the kernel lets it go on.  The threads of a core
+ * file stand still already. */
 #ifndef VTHR_TOOL_STOP_H
 #define VTHR_TOOL_STOP_H
 
@@ -15,6 +16,7 @@ struct stopped_thread {
 struct stopped {
     struct stopped_thread *threads;
     size_t n;
+    bool live; /* by us */
 };
 
 /* 0, or an exit status after having said why; nothing is stopped then. */

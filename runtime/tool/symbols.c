@@ -1,5 +1,5 @@
 /* Names of addresses, from the files that are mapped in a process: .symtab, else .dynsym, of the file and of its separate debug
- * information by build id.  The file is looked for where the process sees it (/proc/PID/root), and must begin with the bytes that
+ * information by build id.  The file is looked for where the process sees it (/proc/PID/root), that of a core file where it was, and must begin with the bytes that
  * are in memory: after an upgrade there may be another one by that name. */
 #include "runtime/tool/target.h"
 #include "runtime/tool/tool.h"
@@ -172,7 +172,10 @@ static struct symbols *load(struct target *t, const struct module *m)
 
     if (!s)
         return NULL;
-    snprintf(path, sizeof path, "/proc/%d/root%s", (int)t->pid, m->path);
+    if (t->core)
+        snprintf(path, sizeof path, "%s", m->path);
+    else
+        snprintf(path, sizeof path, "/proc/%d/root%s", (int)t->pid, m->path);
     if (!map_file(path, &s->files[0]))
         return s;
     if (!header(&s->files[0]) || !is_the_one(t, m, &s->files[0])) {

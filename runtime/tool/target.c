@@ -1,5 +1,6 @@
 /* See target.h. */
 #include "runtime/tool/target.h"
+#include "runtime/tool/corefile.h"
 #include "runtime/tool/tool.h"
 
 #include <ctype.h>
@@ -20,8 +21,11 @@
 int target_read(struct target *t, uint64_t addr, void *to, size_t n)
 {
     struct iovec local = { to, n }, remote = { (void *)(uintptr_t)addr, n };
-    ssize_t r = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
+    ssize_t r;
 
+    if (t->core)
+        return corefile_read(t->core, addr, to, n);
+    r = process_vm_readv(t->pid, &local, 1, &remote, 1, 0);
     if (r < 0)
         return -errno;
     return (size_t)r == n ? 0 : -EFAULT;
@@ -32,6 +36,8 @@ void target_read_many(struct target *t, const struct iovec *local, const struct 
 {
     size_t i = 0;
 
+    for (; t->core && i < n; i++)
+        ok[i] = corefile_read(t->core, (uintptr_t)remote[i].iov_base, local[i].iov_base, local[i].iov_len) == 0;
     while (i < n) {
         size_t k = n - i < BATCH ? n - i : BATCH;
         ssize_t r = process_vm_readv(t->pid, local + i, k, remote + i, k, 0);
@@ -122,6 +128,16 @@ static int read_maps(struct target *t)
     free(line);
     fclose(f);
     return 0;
+}
+
+static void read_ranges(struct target *t)
+{
+    for (size_t i = 0; i < t->core->n_ranges; i++) {
+        const struct core_range *r = &t->core->ranges[i];
+
+        if (!add_mapping(t, r->lo, r->hi, r->file_offset, r->path))
+            break;
+    }
 }
 
 struct module *target_module(struct target *t, uint64_t addr)
@@ -254,8 +270,7 @@ uint64_t target_symbol(struct target *t, struct module *m, const char *name)
 
 static int refused(struct target *t)
 {
-    vthr_tool_say(stderr, "process %d: permission refused: run this as its user or as root, where the kernel lets one debug it",
-                  (int)t->pid);
+    vthr_tool_say(stderr, "%s: permission refused: run this as its user or as root, where the kernel lets one debug it", t->label);
     return VTHR_EXIT_PERMISSION;
 }
 
@@ -277,12 +292,16 @@ static bool is_zombie(pid_t pid)
 
 static int gone(struct target *t, const char *how)
 {
-    vthr_tool_say(stderr, "process %d: %s", (int)t->pid, how);
+    vthr_tool_say(stderr, "%s: %s", t->label, how);
     return VTHR_EXIT_GONE;
 }
 
 int target_failed(struct target *t)
 {
+    if (t->core) {
+        vthr_tool_say(stderr, "%s: memory is missing in it: it was cut off, or is damaged", t->label);
+        return VTHR_EXIT_ERROR;
+    }
     if ((kill(t->pid, 0) < 0 && errno == ESRCH) || is_zombie(t->pid))
         return gone(t, "it has ended");
     return refused(t);
@@ -301,7 +320,7 @@ static int find_descriptor(struct target *t)
             if (t->descriptor)
                 return 0;
         }
-    vthr_tool_say(stderr, "process %d: no virtual threads: libvthr.so is not loaded in it", (int)t->pid);
+    vthr_tool_say(stderr, "%s: no virtual threads: libvthr.so is not loaded in it", t->label);
     return VTHR_EXIT_NO_VTHREADS;
 }
 
@@ -329,12 +348,12 @@ static int read_descriptor(struct target *t)
     if (target_read(t, t->descriptor, &t->d, offsetof(struct vthr_debug, library)))
         return target_failed(t);
     if (memcmp(t->d.magic, VTHR_DEBUG_MAGIC, sizeof t->d.magic) != 0) {
-        vthr_tool_say(stderr, "process %d: its libvthr.so is not initialized yet, or damaged", (int)t->pid);
+        vthr_tool_say(stderr, "%s: its libvthr.so is not initialized yet, or damaged", t->label);
         return VTHR_EXIT_NO_VTHREADS;
     }
     if (t->d.version != VTHR_DEBUG_VERSION || t->d.size < n) {
-        vthr_tool_say(stderr, "process %d: its libvthr.so describes itself in format %u, and this vthr reads format %u: "
-                      "use the vthr that came with it", (int)t->pid, t->d.version, VTHR_DEBUG_VERSION);
+        vthr_tool_say(stderr, "%s: its libvthr.so describes itself in format %u, and this vthr reads format %u: "
+                      "use the vthr that came with it", t->label, t->d.version, VTHR_DEBUG_VERSION);
         return VTHR_EXIT_VERSION;
     }
     n = t->d.size < sizeof t->d ? t->d.size : sizeof t->d;
@@ -342,7 +361,7 @@ static int read_descriptor(struct target *t)
         return target_failed(t);
     t->d.library[sizeof t->d.library - 1] = 0;
     if (!sound(&t->d)) {
-        vthr_tool_say(stderr, "process %d: its libvthr.so's descriptor is damaged", (int)t->pid);
+        vthr_tool_say(stderr, "%s: its libvthr.so's descriptor is damaged", t->label);
         return VTHR_EXIT_VERSION;
     }
     if (t->d.n_waits > VTHR_DEBUG_MAX_WAITS)
@@ -365,15 +384,11 @@ static bool number(const char *text, pid_t *out)
     return !*end && !errno && v > 0 && v == (pid_t)v;
 }
 
-int target_open(struct target *t, const char *pid)
+static int open_process(struct target *t)
 {
     int r;
 
-    memset(t, 0, sizeof *t);
-    if (!number(pid, &t->pid)) {
-        vthr_tool_say(stderr, "%s: not the number of a process", pid);
-        return VTHR_EXIT_ERROR;
-    }
+    snprintf(t->label, sizeof t->label, "process %d", (int)t->pid);
     if (kill(t->pid, 0) < 0 && errno == ESRCH)
         return gone(t, "there is none");
     if (is_zombie(t->pid))
@@ -383,9 +398,30 @@ int target_open(struct target *t, const char *pid)
         return refused(t);
     if (r)
         return gone(t, "it has ended");
-    if (t->n_modules && target_read(t, t->modules[0].lo, &(char){ 0 }, 1) == -EPERM)
-        return refused(t);
-    r = find_descriptor(t);
+    return t->n_modules && target_read(t, t->modules[0].lo, &(char){ 0 }, 1) == -EPERM ? refused(t) : 0;
+}
+
+static int open_core(struct target *t, const char *path)
+{
+    const char *name = strlen(path) < sizeof t->label ? path : path + strlen(path) - sizeof t->label + 1;
+
+    snprintf(t->label, sizeof t->label, "%s", name);
+    t->core = corefile_open(path);
+    if (!t->core)
+        return VTHR_EXIT_ERROR;
+    t->pid = corefile_pid(t->core);
+    read_ranges(t);
+    return 0;
+}
+
+int target_open(struct target *t, const char *which)
+{
+    int r;
+
+    memset(t, 0, sizeof *t);
+    r = number(which, &t->pid) ? open_process(t) : open_core(t, which);
+    if (!r)
+        r = find_descriptor(t);
     return r ? r : read_descriptor(t);
 }
 
@@ -396,4 +432,5 @@ void target_close(struct target *t)
         free(t->modules[i].path);
     }
     free(t->modules);
+    corefile_close(t->core);
 }

@@ -1,7 +1,8 @@
-/* A process looked at from outside: its memory, what is mapped in it, and its debug descriptor (docs/debug-interface.md).
+/* A process looked at from outside, or its core file: its memory, what is mapped in it, and its debug descriptor
+ * (docs/debug-interface.md).
  *
  * All that is read from it may be nonsense: it changes while it is read, or is damaged.  Every size and count is bounded before it
- * is used, and memory is reached by process_vm_readv only, which fails where there is none. */
+ * is used, and memory is reached by process_vm_readv only, which fails where there is none, or by corefile.c, which does so too. */
 #ifndef VTHR_TOOL_TARGET_H
 #define VTHR_TOOL_TARGET_H
 
@@ -21,6 +22,7 @@ enum {
     VTHR_EXIT_VERSION = 4,
 };
 
+struct corefile; /* corefile.h */
 struct symbols;
 
 struct module { /* an ELF image */
@@ -34,6 +36,8 @@ struct module { /* an ELF image */
 
 struct target {
     pid_t pid;
+    struct corefile *core; /* NULL: a live process */
+    char label[64];        /* "process 17", or the core file's name */
     struct module *modules; /* by address */
     size_t n_modules;
     uint64_t descriptor;
@@ -41,9 +45,9 @@ struct target {
 };
 
 /* Each returns 0 or an exit status, after having said why. */
-int target_open(struct target *t, const char *pid);
+int target_open(struct target *t, const char *which); /* a number of a process, or a core file's name */
 void target_close(struct target *t);
-/* Says that it ended, or may not be read; for a failed read. */
+/* Says that it ended, may not be read, or lacks what is looked for; for a failed read. */
 int target_failed(struct target *t);
 
 /* 0 or -errno. */

@@ -1,5 +1,6 @@
-/* vthr ps|stacks|stat [options] PID, vthr core PID -o FILE: look at the vthreads of a process, which does not notice, or, with --stop, stands still for as
- * long as it takes.  A command that is called by one of these names is run by "vthr -- ps". */
+/* vthr ps|stacks|stat [options] PID|COREFILE, vthr core PID|COREFILE -o FILE: look at the vthreads of a process, which does not notice,
+ * or, with --stop, stands still for as long as it takes, or at those of a core file.  A command that is called by one of these names
+ * is run by "vthr -- ps". */
 #include "runtime/tool/view.h"
 #include "runtime/tool/tool.h"
 #include "runtime/tool/unwind.h"
@@ -175,13 +176,13 @@ static int options(struct view *w, int argc, char **argv)
             return bad(argv[0], argv[optind - 1], "unknown option: vthr --help lists all options");
         }
     if (!r && strcmp(argv[0], "core") == 0 && !w->output) {
-        vthr_tool_say(stderr, "core: no output file: vthr core PID -o FILE");
+        vthr_tool_say(stderr, "core: no output file: vthr core PID|COREFILE -o FILE");
         return VTHR_EXIT_ERROR;
     }
     if (!r && strcmp(argv[0], "core") != 0 && w->output)
         return bad(argv[0], "-o", "only core writes a file");
     if (!r && optind + 1 != argc) {
-        vthr_tool_say(stderr, "%s: %s: vthr %s [options] PID (to run a command of that name: vthr -- %s)", argv[0],
+        vthr_tool_say(stderr, "%s: %s: vthr %s [options] PID|COREFILE (to run a command of that name: vthr -- %s)", argv[0],
                       optind == argc ? "no process" : "more than one process", argv[0], argv[0]);
         r = VTHR_EXIT_ERROR;
     }
@@ -191,11 +192,12 @@ static int options(struct view *w, int argc, char **argv)
 static int take(struct view *w, bool stacks, bool core)
 {
     int r = stacks ? unwind_open(&w->target) : 0;
+    bool stop = w->stop || core || w->target.core;
 
-    if (!r && (w->stop || core))
+    if (!r && stop)
         r = stop_all(&w->target, &w->stopped);
     if (!r)
-        r = snapshot_take(&w->target, w->stop || core ? &w->stopped : NULL, stacks, &w->snapshot);
+        r = snapshot_take(&w->target, stop ? &w->stopped : NULL, stacks, &w->snapshot);
     if (!r && core)
         r = core_write(&w->target, &w->stopped, &w->snapshot, w->output);
     stop_end(&w->stopped);

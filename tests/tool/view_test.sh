@@ -29,10 +29,10 @@ $1"; }
 json() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
 
 # --- What cannot be looked at: one line, and a status for each reason.
-expect 125 "" "vthr: abc: not the number of a process" "$vthr" ps abc
-expect 125 "" "vthr: 12x: not the number of a process" "$vthr" stacks 12x
-expect 125 "" "vthr: 99999999999999: not the number of a process" "$vthr" stat 99999999999999
-expect 125 "" "vthr: 0: not the number of a process" "$vthr" stat 0
+expect 125 "" "vthr: abc: not the number of a process, and no such core file" "$vthr" ps abc
+expect 125 "" "vthr: 12x: not the number of a process, and no such core file" "$vthr" stacks 12x
+expect 125 "" "vthr: 99999999999999: not the number of a process, and no such core file" "$vthr" stat 99999999999999
+expect 125 "" "vthr: 0: not the number of a process, and no such core file" "$vthr" stat 0
 expect 125 "" "vthr: ps: no process: *" "$vthr" ps
 expect 125 "" "vthr: stacks: more than one process: *" "$vthr" stacks 1 2
 expect 125 "" "vthr: ps: dead: unknown state: *" "$vthr" ps --state dead 1
