@@ -135,6 +135,9 @@ HOOK int pthread_getcpuclockid(pthread_t th, clockid_t *clk)
 
     if (!v)
         return REAL(pthread_getcpuclockid)(th, clk);
-    *clk = v == vthr_self ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
+    if (load_acquire(&v->life) != VT_LIVE)
+        return ESRCH;
+    usage_begin(USAGE_CPU);
+    *clk = (clockid_t)(~v->tid << 3 | 6); /* as the kernel's for a number of its own: see clock.c */
     return 0;
 }

@@ -436,6 +436,12 @@ static long threads(struct vthread *v, long nr, const long *a)
                           A(5, uint32_t), &r)
                    ? posix(r)
                    : NOT_HOOKED;
+    case SYS_clock_gettime:
+        return clock_gettime(A(0, clockid_t), A(1, struct timespec *));
+    case SYS_clock_getres:
+        return clock_getres(A(0, clockid_t), A(1, struct timespec *));
+    case SYS_getrusage:
+        return getrusage(A(0, int), A(1, struct rusage *));
     case SYS_gettid:
     case SYS_set_tid_address: /* what it would set belongs to the OS thread; the answer is the caller's number */
         return v ? (long)v->tid : NOT_HOOKED;

@@ -10,6 +10,7 @@
 #include "runtime/mem/image.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
+#include "runtime/sched/usage.h"
 #include "runtime/sched/waker.h"
 #include "runtime/sync/barrier.h"
 #include "runtime/sync/cond.h"

@@ -109,7 +109,7 @@
     X(res_query) X(res_search) X(res_querydomain) X(res_send)                                                          \
     X(res_nquery) X(res_nsearch) X(res_nquerydomain) X(res_nsend)                                                      \
     X(sched_getaffinity) X(sched_setaffinity) X(sched_getscheduler) X(sched_setscheduler) X(sched_getparam)            \
-    X(sched_setparam) X(sched_rr_get_interval) X(getpriority) X(setpriority)                                           \
+    X(sched_setparam) X(sched_rr_get_interval) X(getpriority) X(setpriority) X(clock_gettime) X(clock_getres) X(getrusage)                                          \
     X(timer_create) X(mq_notify) X(__register_atfork) X(aio_read) X(aio_write) X(aio_fsync) X(aio_read64) X(aio_write64) X(aio_fsync64)
 #define VTHR_REAL_LIST(X) VTHR_REAL_COMMON(X) VTHR_REAL_OTHERS(X)
 

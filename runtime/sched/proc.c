@@ -8,6 +8,7 @@
 #include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
 #include "runtime/sched/trace.h"
+#include "runtime/sched/usage.h"
 #include <errno.h>
 #include <string.h>
 
@@ -219,4 +220,5 @@ void sched_reset_child(void)
     carrier_reset_child();
     bound_reset_child();
     monitor_reset_child();
+    usage_reset_child();
 }

@@ -9,6 +9,7 @@
 #include "runtime/sched/bound.h"
 #include "runtime/sched/ready.h"
 #include "runtime/sched/trace.h"
+#include "runtime/sched/usage.h"
 #include "runtime/sched/waker.h"
 
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
@@ -60,10 +61,12 @@ void switch_away(struct vthread *v, enum switch_how how)
     if (n) {
         p->count.switches++;
         mount(c, p, n);
+        usage_switch(c, v, n);
         trace_switch(p, c, v, n);
         arch_switch(&v->ctx, &n->ctx);
     } else {
         c->cur = NULL;
+        usage_switch(c, v, NULL);
         trace_switch(p, c, v, NULL);
         arch_switch(&v->ctx, &c->ctx);
     }
@@ -136,6 +139,7 @@ static void run_bound(struct carrier *c)
     v->carrier = c;
     v->proc = NULL;
     c->cur = v;
+    usage_switch(c, NULL, v);
     trace_switch(NULL, c, NULL, v);
     arch_switch(&c->ctx, &v->ctx);
 }
@@ -169,6 +173,7 @@ void sched_loop(struct carrier *c)
         }
         p->count.switches++;
         mount(c, p, v);
+        usage_switch(c, NULL, v);
         trace_switch(p, c, NULL, v);
         arch_switch(&c->ctx, &v->ctx);
     }

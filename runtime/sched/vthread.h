@@ -68,6 +68,8 @@ struct vthread {
     uint32_t holds;
     bool bound_life, has_os_number;
 
+    struct usage *usage;       /* what it used of the CPU, once somebody asked: usage.c */
+
     /* Signals: see thread/signal.c */
     uint64_t sigmask;          /* virtual mask; written by itself only */
     uint64_t mask_counted;     /* the mask that counts in sigmask.c: without those of handlers */

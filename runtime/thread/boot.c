@@ -17,6 +17,7 @@
 #include "runtime/sched/liblock.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/sched/usage.h"
 #include "runtime/thread/exit.h"
 #include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
@@ -83,6 +84,7 @@ static void adopt_main(void)
     SYS2(SYS_sigaltstack, NULL, &v->altstack);
     v->altstack.ss_flags &= ~SS_ONSTACK; /* shown, not set */
     SYS2(SYS_prctl, 16 /* PR_GET_NAME */, v->name);
+    usage_adopt_main();
 }
 
 static int activate(const char **why)

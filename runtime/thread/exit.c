@@ -11,6 +11,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/sched/usage.h"
 #include "runtime/thread/limit.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
@@ -49,6 +50,7 @@ void vthread_finished(struct vthread *v)
 {
     if (unlikely(v->bound != NULL))
         bound_finished(v);
+    usage_forget(v);
     if (v != &vthr_main)
         limit_leave();
     v->life = VT_DONE;
