@@ -180,6 +180,16 @@ VTHR_EARLY void symbols_next(const char *names, const uint16_t *off, void **slot
     search(&s);
 }
 
+bool symbol_anywhere(const char *name)
+{
+    const uint16_t zero = 0;
+    void *found = NULL;
+    struct search s = { .names = name, .off = &zero, .slots = &found, .n = 1, .after_us = true };
+
+    dl_iterate_phdr(look, &s);
+    return found;
+}
+
 VTHR_EARLY void *symbol_next(const char *name)
 {
     const uint16_t zero = 0;

@@ -1,6 +1,7 @@
 /* Looking symbols up without dlsym. */
 #pragma once
 #include "runtime/base/compiler.h"
+#include <stdbool.h>
 
 VTHR_BEGIN_DECLS
 /* The definition of `name` that comes after this library in the order of loading, as dlsym(RTLD_NEXT) finds it: NULL if there
@@ -8,4 +9,6 @@ VTHR_BEGIN_DECLS
 void *symbol_next(const char *name);
 /* For each of n: names + off[i] goes to slots[i], where that is NULL; it stays so when there is no such symbol. */
 void symbols_next(const char *names, const uint16_t *off, void **slots, unsigned n);
+/* Does any loaded object, before or after this library, define it? */
+bool symbol_anywhere(const char *name);
 VTHR_END_DECLS

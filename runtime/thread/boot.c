@@ -7,6 +7,7 @@
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
+#include "runtime/base/symbol.h"
 #include "runtime/base/unwind.h"
 #include "runtime/diag/dump.h"
 #include "runtime/diag/overflow.h"
@@ -132,6 +133,23 @@ static int activate(const char **why)
     return 0;
 }
 
+/* Go's runtime makes its threads' system calls itself, by instructions: signal masks with everything blocked, alternate
+ * stacks, numbers of threads, waits.  What the kernel is told so belongs to an OS thread, and its goroutines are virtual threads
+ * already.  Nothing is said, since nothing is lost. */
+static bool has_go_runtime(void)
+{
+    return symbol_anywhere("_cgo_topofstack") && symbol_anywhere("crosscall2");
+}
+
+static void stay_native(const char *why, const char *also)
+{
+    if (why)
+        vthr_say(why, also, NULL);
+    native = true;
+    if (vthr_config.strict)
+        SYS1(SYS_exit_group, VTHR_EXIT_REFUSED);
+}
+
 bool vthr_activate(void)
 {
     const char *why = "unknown";
@@ -142,11 +160,11 @@ bool vthr_activate(void)
         return false;
     lock(&boot_lk);
     vthr_boot(); /* another preload's constructor may make threads before ours has run */
-    if (!vthr_active && !native && activate(&why)) {
-        vthr_say(why, ": running natively", NULL);
-        native = true;
-        if (vthr_config.strict)
-            SYS1(SYS_exit_group, VTHR_EXIT_REFUSED);
+    if (!vthr_active && !native) {
+        if (has_go_runtime())
+            stay_native(vthr_config.strict ? "the program contains Go's runtime" : NULL, "");
+        else if (activate(&why))
+            stay_native(why, ": running natively");
     }
     unlock(&boot_lk);
     return vthr_active;
