@@ -6,6 +6,7 @@
  * shield is a scope that the walk passes by.
  *
  * A strand that is told: see cancel_stop.  It finds the flag before its next wait, or its wait ends. */
+#include "runtime/api/message.h"
 #include "runtime/api/scope.h"
 #include "runtime/thread/cancel.h"
 
@@ -80,22 +81,32 @@ void scope_cancel_tree(struct vthr_scope *s)
 
 VTHR_EXPORT void vthr_scope_cancel(struct vthr_scope *s)
 {
-    struct vthread *v = wake_enter();
+    struct vthread *v;
 
+    scope_check(s);
+    v = wake_enter();
     scope_cancel_tree(s);
     wake_leave(v);
 }
 
 VTHR_EXPORT void vthr_scope_fail(struct vthr_scope *s, int error)
 {
-    struct vthread *v = wake_enter();
+    struct message *message, *unused;
+    struct vthread *v;
 
+    scope_check(s);
+    message = unused = message_for(error);
+    v = wake_enter();
     lock(&s->lk);
-    if (!s->error)
+    if (!s->error) {
         s->error = error;
+        s->message = message;
+        unused = NULL;
+    }
     unlock(&s->lk);
     scope_cancel_tree(s);
     wake_leave(v);
+    message_unref(unused);
 }
 
 VTHR_EXPORT int vthr_cancelled(void)

@@ -66,6 +66,17 @@ int channel_receive_now(struct vthr_channel *c, void *to, struct waiter *skip, s
 
 /* --- Sending and receiving --- */
 
+typedef int attempt(struct vthr_channel *c, void *element, struct wait_node **partner);
+
+static inline int send_attempt(struct vthr_channel *c, void *element, struct wait_node **partner)
+{
+    return channel_send_now(c, element, NULL, partner);
+}
+static inline int receive_attempt(struct vthr_channel *c, void *element, struct wait_node **partner)
+{
+    return channel_receive_now(c, element, NULL, partner);
+}
+
 static int finish(struct vthread *v, struct vthr_channel *c, struct wait_node *partner, int r)
 {
     unlock(&c->lk);
@@ -77,50 +88,44 @@ static int finish(struct vthread *v, struct vthr_channel *c, struct wait_node *p
 }
 
 /* Queued, parked: what came of it; EINTR: try again. */
-static int wait_for_partner(struct vthread *v, struct vthr_channel *c, struct list *q, void *var, uint64_t deadline)
+static int wait_for_partner(struct vthread *v, struct vthr_channel *c, struct list *q, void *element, uint64_t deadline)
 {
     struct wait_node n;
     int r;
 
-    n.slot = var;
+    n.slot = element;
     r = waitq_wait(v, &c->lk, q, &n, deadline, wait_on(q == &c->senders ? WAIT_SEND : WAIT_RECEIVE, c));
     return r ? r : n.given == GIVEN_CLOSED ? EPIPE : 0;
 }
 
-VTHR_EXPORT int vthr_send_until(struct vthr_channel *c, const void *element, uint64_t deadline)
+/* Tries, and waits in q when it has to. */
+static inline __attribute__((always_inline)) int pass(struct vthr_channel *c, struct list *q, void *element, uint64_t deadline,
+                                                      attempt *try_now)
 {
-    for (;;) {
+    int r;
+
+    channel_check(c);
+    do {
         struct vthread *v = api_hold();
         struct wait_node *partner;
-        int r;
 
-        channel_check(c);
         lock(&c->lk);
-        r = channel_send_now(c, element, NULL, &partner);
+        r = try_now(c, element, &partner);
         if (r != EAGAIN || deadline == 0)
             return finish(v, c, partner, r);
-        r = wait_for_partner(v, c, &c->senders, (void *)(uintptr_t)element, deadline);
-        if (r != EINTR)
-            return r;
-    }
+        r = wait_for_partner(v, c, q, element, deadline);
+    } while (r == EINTR);
+    return r;
+}
+
+VTHR_EXPORT int vthr_send_until(struct vthr_channel *c, const void *element, uint64_t deadline)
+{
+    return pass(c, &c->senders, (void *)(uintptr_t)element, deadline, send_attempt);
 }
 
 VTHR_EXPORT int vthr_receive_until(struct vthr_channel *c, void *element, uint64_t deadline)
 {
-    for (;;) {
-        struct vthread *v = api_hold();
-        struct wait_node *partner;
-        int r;
-
-        channel_check(c);
-        lock(&c->lk);
-        r = channel_receive_now(c, element, NULL, &partner);
-        if (r != EAGAIN || deadline == 0)
-            return finish(v, c, partner, r);
-        r = wait_for_partner(v, c, &c->receivers, element, deadline);
-        if (r != EINTR)
-            return r;
-    }
+    return pass(c, &c->receivers, element, deadline, receive_attempt);
 }
 
 VTHR_EXPORT int vthr_send(struct vthr_channel *c, const void *element)
@@ -152,7 +157,7 @@ VTHR_EXPORT int vthr_channel_new(struct vthr_channel **channel, size_t size, siz
     if (!c)
         return ENOMEM;
     lock_init(&c->lk, RANK_OBJECT);
-    c->magic = CHANNEL_LIVE;
+    c->kind = OBJECT_CHANNEL;
     c->closed = c->head = c->n = 0;
     c->size = (uint32_t)size;
     c->cap = (uint32_t)capacity;
@@ -206,15 +211,9 @@ VTHR_EXPORT void vthr_channel_free(struct vthr_channel *c)
     v = api_hold();
     lock(&c->lk); /* who is about to leave it has left it then */
     used = !list_empty(&c->senders) || !list_empty(&c->receivers);
-    store_relaxed(&c->magic, used ? CHANNEL_LIVE : CHANNEL_FREED);
     unlock(&c->lk);
     api_unhold(v);
     if (used)
         api_misuse("a channel is freed while somebody waits in it", c);
-    free(c);
-}
-
-void channel_check_slow(const struct vthr_channel *c)
-{
-    api_misuse(c->magic == CHANNEL_FREED ? "a channel is used after it was freed" : "this is no channel", c);
+    object_free(c, &c->kind);
 }

@@ -1,5 +1,6 @@
 /* Channels, as channel.c and select.c see them. */
 #pragma once
+#include "runtime/api/object.h"
 #include "runtime/api/waitq.h"
 
 struct vthr_channel {
@@ -7,23 +8,17 @@ struct vthr_channel {
     uint32_t closed;
     uint32_t size;           /* of an element */
     uint32_t cap, head, n;   /* the ring: n elements from head on */
-    uint32_t magic;          /* CHANNEL_LIVE until it is freed; where malloc does not write into what is free */
+    uint32_t kind;           /* OBJECT_CHANNEL */
     struct list senders;     /* wait for room: the ring is full */
     struct list receivers;   /* wait for an element: the ring is empty, and nobody sends */
     char ring[] VTHR_ALIGNED(16);
 };
 
-#define CHANNEL_LIVE 0x6c6e6863u
-#define CHANNEL_FREED 0x64656572u
-
 /* An attempt; channel locked.  0, EAGAIN or EPIPE.  *partner: to be given GIVEN_DONE after unlocking, or NULL.
  * skip: a waiter that is the caller's own, whose nodes are passed over, or NULL. */
 int channel_send_now(struct vthr_channel *c, const void *from, struct waiter *skip, struct wait_node **partner);
 int channel_receive_now(struct vthr_channel *c, void *to, struct waiter *skip, struct wait_node **partner);
-/* Not freed, or abort. */
-void channel_check_slow(const struct vthr_channel *c) VTHR_NORETURN;
 static inline void channel_check(const struct vthr_channel *c)
 {
-    if (unlikely(load_relaxed(&c->magic) != CHANNEL_LIVE))
-        channel_check_slow(c);
+    object_check(c, &c->kind, OBJECT_CHANNEL);
 }

@@ -65,6 +65,7 @@ VTHR_EXPORT int vthr_scope_deadline(struct vthr_scope *s, uint64_t at)
     struct vthread *v;
     int r = 0;
 
+    scope_check(s);
     if (s->owner != vthr_strand)
         api_misuse("a scope's deadline is set by a thread that did not open it", s);
     if (at >= s->deadline)

@@ -14,6 +14,7 @@ VTHR_EXPORT int vthr_event_new(struct vthr_event **event)
         return ENOMEM;
     lock_init(&e->lk, RANK_OBJECT);
     list_init(&e->waiters);
+    e->kind = OBJECT_EVENT;
     *event = e;
     return 0;
 }
@@ -25,6 +26,7 @@ VTHR_EXPORT void vthr_event_free(struct vthr_event *e)
 
     if (!e)
         return;
+    event_check(e);
     v = api_hold();
     lock(&e->lk); /* who set it is done with it then */
     used = !list_empty(&e->waiters);
@@ -32,7 +34,7 @@ VTHR_EXPORT void vthr_event_free(struct vthr_event *e)
     api_unhold(v);
     if (used)
         api_misuse("an event is freed while somebody waits for it", e);
-    free(e);
+    object_free(e, &e->kind);
 }
 
 VTHR_EXPORT void vthr_event_set(struct vthr_event *e)
@@ -40,6 +42,7 @@ VTHR_EXPORT void vthr_event_set(struct vthr_event *e)
     struct vthread *v = wake_enter();
     struct list waiters;
 
+    event_check(e);
     lock(&e->lk);
     store_release(&e->set, 1u);
     wait_take_all(&e->waiters, &waiters);
@@ -50,6 +53,7 @@ VTHR_EXPORT void vthr_event_set(struct vthr_event *e)
 
 VTHR_EXPORT int vthr_event_wait_until(struct vthr_event *e, uint64_t deadline)
 {
+    event_check(e);
     for (;;) {
         struct vthread *v = api_hold();
         struct wait_node n;

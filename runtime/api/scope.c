@@ -6,6 +6,7 @@
 #include "runtime/api/scope.h"
 #include "runtime/api/local.h"
 #include "runtime/api/held.h"
+#include "runtime/api/message.h"
 #include "runtime/thread/thread.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static struct strand *begin_strand(struct vthr_scope *s)
         list_init(&s->first.link);
         s->first.vt = vthr_self;
         vthr_strand = &s->first;
+        api_watch_end();
     }
     return vthr_strand;
 }
@@ -42,6 +44,7 @@ static void init(struct vthr_scope *s)
     list_init(&s->tasks);
     list_init(&s->spawners);
     list_init(&s->spares);
+    s->kind = OBJECT_SCOPE;
     s->deadline = NO_DEADLINE;
 }
 
@@ -103,10 +106,12 @@ VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
 
 VTHR_EXPORT int vthr_scope_shield(struct vthr_scope *s)
 {
-    struct vthr_scope *outer = s->parent;
+    struct vthr_scope *outer;
     struct vthread *v;
     int r = 0;
 
+    scope_check(s);
+    outer = s->parent;
     if (s->owner != vthr_strand)
         api_misuse("a scope is shielded by a thread that did not open it", s);
     v = wake_enter();
@@ -126,9 +131,11 @@ VTHR_EXPORT int vthr_scope_shield(struct vthr_scope *s)
 
 VTHR_EXPORT int vthr_scope_limit(struct vthr_scope *s, unsigned n)
 {
-    struct vthread *v = wake_enter();
+    struct vthread *v;
     int r = 0;
 
+    scope_check(s);
+    v = wake_enter();
     lock(&s->lk);
     if (s->used)
         r = EBUSY;
@@ -180,7 +187,7 @@ static void free_tasks(struct list *tasks)
     struct list *it, *tmp;
 
     list_for_each_safe (it, tmp, tasks)
-        free(container_of(it, struct vthr_task, kept));
+        task_free(container_of(it, struct vthr_task, kept));
 }
 
 static int result_of(const struct vthr_scope *s)
@@ -190,11 +197,13 @@ static int result_of(const struct vthr_scope *s)
 
 VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
 {
-    struct vthr_scope *outer = s->parent;
+    struct vthr_scope *outer;
     struct strand *me = vthr_strand;
     struct vthread *v;
     int error;
 
+    scope_check(s);
+    outer = s->parent;
     if (!me || s->owner != me)
         api_misuse("a scope is left by a thread that did not open it", s);
     if (me->inner != s)
@@ -202,7 +211,7 @@ VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
     wait_for_tasks(s);
     v = wake_enter();
     scope_deadline_end(s);
-    semaphore_give_back(me, s);
+    give_back(me, s);
     lock_two(outer, s);
     list_del(&s->sibling);
     move_strand(me, outer);
@@ -215,6 +224,9 @@ VTHR_EXPORT int vthr_scope_leave(struct vthr_scope *s)
     error = result_of(s);
     free_tasks(&s->tasks);
     free_tasks(&s->spares);
-    free(s);
+    if (error)
+        message_got(error, s->message);
+    message_unref(s->message);
+    object_free(s, &s->kind);
     return error;
 }

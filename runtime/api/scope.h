@@ -7,6 +7,7 @@
  * Locks.  A scope's lock protects its lists, counts and flags, `inner` and the cancellation flag (vthread.stopped) of the strands in
  * its list, and `shielded` of its children.  Several scopes are locked from the outermost inwards. */
 #pragma once
+#include "runtime/api/object.h"
 #include "runtime/api/vthr.h"
 #include "runtime/api/waitq.h"
 #include "runtime/sched/timer.h"
@@ -14,6 +15,7 @@
 
 struct locals;
 struct held;
+struct message;
 
 struct strand {
     struct list link;          /* in inner->strands */
@@ -22,6 +24,7 @@ struct strand {
     struct vthr_task *task;    /* NULL: none of the API's */
     struct locals *locals;     /* local.c */
     struct held *held;         /* semaphore.c */
+    struct vthr_mutex *locked; /* mutex.c */
     struct waiter *native;     /* waitq.c */
     uint64_t native_ticket;
 };
@@ -29,11 +32,13 @@ struct strand {
 struct vthr_scope {
     struct vthr_lock lk;
     uint32_t stop;             /* cancelled, or one around it is and no shield between */
+    uint32_t kind;             /* OBJECT_SCOPE */
     bool own;                  /* cancelled itself */
     bool shielded;
     bool cut;                  /* a task ended with ECANCELED because of `stop` */
     bool used;                 /* something was opened or started in it */
     int error;                 /* of the first task that failed, ETIMEDOUT of the deadline */
+    struct message *message;   /* that came with it, or NULL */
     uint32_t live, daemons;    /* tasks that have not ended */
     uint32_t limit;            /* of live; 0: none */
     struct vthr_scope *parent;
@@ -56,7 +61,9 @@ struct vthr_task {
     struct vthr_scope *scope;
     vthr_fn *fn;
     void *arg, *value;
+    struct message *message;   /* that came with it, or NULL */
     int error;
+    uint32_t kind;             /* OBJECT_TASK */
     bool released;             /* nobody has the handle: freed at its end.  scope->lk */
     bool counted_off;          /* scope->lk */
     bool daemon;
@@ -70,11 +77,23 @@ VTHR_BEGIN_DECLS
 extern VTHR_TLS struct strand *vthr_strand;
 extern VTHR_TLS struct vthr_scope *vthr_inner; /* vthr_strand->inner, where debuggers find it */
 
-/* One line that names the object, and abort. */
-void api_misuse(const char *what, const void *obj) VTHR_NORETURN;
+static inline void scope_check(const struct vthr_scope *s)
+{
+    object_check(s, &s->kind, OBJECT_SCOPE);
+}
+static inline void task_check(const struct vthr_task *t)
+{
+    object_check(t, &t->kind, OBJECT_TASK);
+}
 
 /* task.c.  Ended, and t->lk held: as vthr_join. */
 int task_take_result(struct vthr_task *t, void **value);
+/* What it says goes on to the caller, with the error that it returned.  Nothing locked. */
+int task_tell_result(struct vthr_task *t, int result);
+void task_free(struct vthr_task *t);
+
+/* ending.c.  The calling thread, which is no task's, has something that its end must find. */
+void api_watch_end(void);
 
 /* cancel.c.  In the runtime. */
 void scope_cancel_tree(struct vthr_scope *s);

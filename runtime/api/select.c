@@ -8,11 +8,9 @@
  * Nodes are queued in the order of the objects' addresses, one object locked at a time.  Two selects that meet in two channels would
  * else claim themselves, fail to claim each other, and begin again, for ever.
  *
- * Descriptors: select_fd.c. */
+ * What can be done with a case on an object: select_case.h.  Descriptors: select_fd.c. */
 #include "runtime/api/select.h"
-#include "runtime/api/channel.h"
-#include "runtime/api/event.h"
-#include "runtime/api/scope.h"
+#include "runtime/api/select_case.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -31,120 +29,25 @@ struct selection {
     uint64_t first_time;        /* of the VTHR_CASE_TIME cases */
 };
 
-/* --- One case on an object --- */
-
-static bool has_other(const struct list *q, const struct waiter *own)
-{
-    struct list *it;
-
-    if (!own)
-        return !list_empty(q);
-    list_for_each (it, q)
-        if (container_of(it, struct wait_node, link)->w != own)
-            return true;
-    return false;
-}
-
-static struct vthr_lock *lock_of(const vthr_case *c)
-{
-    switch (c->kind) {
-    case VTHR_CASE_SEND:
-    case VTHR_CASE_RECEIVE:
-        return &((struct vthr_channel *)c->object)->lk;
-    case VTHR_CASE_JOIN:
-        return &((struct vthr_task *)c->object)->lk;
-    case VTHR_CASE_EVENT:
-        return &((struct vthr_event *)c->object)->lk;
-    }
-    return NULL;
-}
-
-static struct list *queue_of(const vthr_case *c)
-{
-    switch (c->kind) {
-    case VTHR_CASE_SEND:
-        return &((struct vthr_channel *)c->object)->senders;
-    case VTHR_CASE_RECEIVE:
-        return &((struct vthr_channel *)c->object)->receivers;
-    case VTHR_CASE_JOIN:
-        return &((struct vthr_task *)c->object)->waiters;
-    default:
-        return &((struct vthr_event *)c->object)->waiters;
-    }
-}
-
-/* Locked. */
-static bool can_do(const vthr_case *c, const struct waiter *own)
-{
-    const struct vthr_channel *ch = c->object;
-
-    switch (c->kind) {
-    case VTHR_CASE_SEND:
-        return ch->closed || ch->n < ch->cap || has_other(&ch->receivers, own);
-    case VTHR_CASE_RECEIVE:
-        return ch->closed || ch->n || has_other(&ch->senders, own);
-    case VTHR_CASE_JOIN:
-        return ((struct vthr_task *)c->object)->done;
-    default:
-        return ((struct vthr_event *)c->object)->set;
-    }
-}
-
-/* Not locked: false when it surely could not a moment ago. */
-static bool may_do(const vthr_case *c)
-{
-    const struct vthr_channel *ch = c->object;
-
-    switch (c->kind) {
-    case VTHR_CASE_SEND:
-        return load_relaxed(&ch->closed) || load_relaxed(&ch->n) < ch->cap || load_relaxed(&ch->receivers.next) != &ch->receivers;
-    case VTHR_CASE_RECEIVE:
-        return load_relaxed(&ch->closed) || load_relaxed(&ch->n) || load_relaxed(&ch->senders.next) != &ch->senders;
-    case VTHR_CASE_JOIN:
-        return load_acquire(&((struct vthr_task *)c->object)->done);
-    default:
-        return load_acquire(&((struct vthr_event *)c->object)->set);
-    }
-}
-
-/* Locked.  The case's result, or EAGAIN: not done. */
-static int do_case(vthr_case *c, struct waiter *own, struct wait_node **partner)
-{
-    *partner = NULL;
-    switch (c->kind) {
-    case VTHR_CASE_SEND:
-        return channel_send_now(c->object, c->variable, own, partner);
-    case VTHR_CASE_RECEIVE:
-        return channel_receive_now(c->object, c->variable, own, partner);
-    case VTHR_CASE_JOIN:
-        return ((struct vthr_task *)c->object)->done ? task_take_result(c->object, c->variable) : EAGAIN;
-    default:
-        return ((struct vthr_event *)c->object)->set ? 0 : EAGAIN;
-    }
-}
-
 /* --- The first look --- */
 
-static bool try_case(struct selection *s, vthr_case *c)
+static bool try_case(vthr_case *c)
 {
-    struct vthread *v;
-    struct wait_node *partner;
-    struct vthr_lock *lk = lock_of(c);
-    int r;
+    struct vthread *v = api_hold();
+    struct wait_node *partner = NULL;
+    struct vthr_lock *lk = case_lock(c);
+    bool done;
 
-    v = api_hold();
     lock(lk);
-    r = can_do(c, NULL) ? do_case(c, NULL, &partner) : -1;
+    done = case_can_do(c, NULL) && case_do(c, NULL, &partner);
     unlock(lk);
-    if (r == EAGAIN && c->kind != VTHR_CASE_JOIN)
-        r = -1;
-    if (r >= 0 && partner)
+    if (done && partner)
         wait_give_unhold(v, partner, GIVEN_DONE);
     else
         api_unhold(v);
-    (void)s;
-    c->result = r;
-    return r >= 0;
+    if (done)
+        case_settle(c);
+    return done;
 }
 
 static uint32_t turn(struct vthread *v)
@@ -153,15 +56,6 @@ static uint32_t turn(struct vthread *v)
     uint32_t *s = v ? &v->prng : &others;
 
     return *s = *s * 1664525u + 1013904223u;
-}
-
-static bool is_object(const vthr_case *c)
-{
-    return c->kind >= VTHR_CASE_SEND && c->kind <= VTHR_CASE_EVENT;
-}
-static bool is_fd(const vthr_case *c)
-{
-    return c->kind == VTHR_CASE_READABLE || c->kind == VTHR_CASE_WRITABLE;
 }
 
 /* The index of the case that was done, or -EAGAIN.  surely: look under the locks. */
@@ -175,10 +69,10 @@ static int look(struct selection *s, bool surely)
     for (size_t k = 0; k < s->n; k++, i++) {
         vthr_case *c = &s->cases[i >= s->n ? i -= s->n : i];
 
-        if (is_object(c) ? (surely || may_do(c)) && try_case(s, c)
-                         : (is_fd(c) && s->fds[i].ready) || (c->kind == VTHR_CASE_TIME && c->when <= now)) {
-            if (!is_object(c))
-                c->result = is_fd(c) ? s->fds[i].result : 0;
+        if (case_is_object(c) ? (surely || case_may_do(c)) && try_case(c)
+                         : (case_is_fd(c) && s->fds[i].ready) || (c->kind == VTHR_CASE_TIME && c->when <= now)) {
+            if (!case_is_object(c))
+                c->result = case_is_fd(c) ? s->fds[i].result : 0;
             return (int)i;
         }
     }
@@ -194,7 +88,7 @@ static void sort_objects(struct selection *s)
     for (size_t i = 0; i < s->n; i++) {
         unsigned at = n;
 
-        if (!is_object(&s->cases[i]))
+        if (!case_is_object(&s->cases[i]))
             continue;
         for (; at > 0 && (uintptr_t)s->cases[s->order[at - 1]].object > (uintptr_t)s->cases[i].object; at--)
             s->order[at] = s->order[at - 1];
@@ -212,24 +106,23 @@ static enum queued queue_case(struct selection *s, size_t i)
 {
     vthr_case *c = &s->cases[i];
     struct wait_node *n = &s->nodes[i], *partner = NULL;
-    struct vthr_lock *lk = lock_of(c);
+    struct vthr_lock *lk = case_lock(c);
     struct waiter_claim self;
-    int r = EAGAIN;
-    bool mine = true, possible;
+    bool mine = true, done = false, possible;
 
     lock(lk);
-    possible = can_do(c, s->w);
+    possible = case_can_do(c, s->w);
     if (possible) {
         mine = waiter_claim(s->w, s->ticket, &self);
         if (mine)
-            r = do_case(c, s->w, &partner);
+            done = case_do(c, s->w, &partner);
     } else {
         n->w = s->w;
         n->ticket = s->ticket;
         n->slot = c->variable;
         n->given = 0;
         n->linked = true;
-        list_add_tail(queue_of(c), &n->link);
+        list_add_tail(case_queue(c), &n->link);
     }
     unlock(lk);
     if (!possible)
@@ -238,10 +131,7 @@ static enum queued queue_case(struct selection *s, size_t i)
         return QUEUED_ENDED;
     if (partner)
         wait_give(partner, GIVEN_DONE);
-    if (r == EAGAIN && c->kind != VTHR_CASE_JOIN)
-        return QUEUED_AGAIN;
-    c->result = r;
-    return QUEUED_DONE;
+    return done ? QUEUED_DONE : QUEUED_AGAIN;
 }
 
 static void unqueue(struct selection *s, unsigned n)
@@ -252,7 +142,7 @@ static void unqueue(struct selection *s, unsigned n)
 
         if (s->nodes[i].given)
             continue; /* whoever did it may have freed the object */
-        lk = lock_of(&s->cases[i]);
+        lk = case_lock(&s->cases[i]);
         lock(lk);
         if (s->nodes[i].linked)
             list_del(&s->nodes[i].link);
@@ -268,21 +158,6 @@ static size_t find_given(struct selection *s, unsigned n)
             if (load_acquire(&s->nodes[s->order[k]].given))
                 return s->order[k];
         arch_cpu_relax();
-    }
-}
-
-/* What the partner's being there means for the case. */
-static void finish_given(struct selection *s, size_t i)
-{
-    vthr_case *c = &s->cases[i];
-
-    c->result = s->nodes[i].given == GIVEN_CLOSED ? EPIPE : 0;
-    if (c->kind == VTHR_CASE_JOIN) {
-        struct vthr_task *t = c->object;
-
-        lock(&t->lk);
-        c->result = task_take_result(t, c->variable);
-        unlock(&t->lk);
     }
 }
 
@@ -308,7 +183,7 @@ static int wait_once(struct selection *s, uint64_t deadline, enum wake_reason *w
         done = s->order[n];
     } else if (*why == W_GIVEN) {
         done = (int)find_given(s, n);
-        finish_given(s, (size_t)done);
+        case_given(&s->cases[done], s->nodes[done].given);
     }
     unqueue(s, n);
     if (s->n_fds)
@@ -331,6 +206,8 @@ static int wait_and_look(struct selection *s)
         r = wait_once(s, until, &why);
         if (s->v)
             rt_leave(s->v);
+        if (r >= 0)
+            case_settle(&s->cases[r]);
         if (r < 0 && why == W_INTR && wait_interrupted(s->v) == ECANCELED)
             return -ECANCELED;
         if (r < 0)
@@ -347,13 +224,12 @@ static int survey(struct selection *s)
     for (size_t i = 0; i < s->n; i++) {
         vthr_case *c = &s->cases[i];
 
-        if (c->kind < VTHR_CASE_OFF || c->kind > VTHR_CASE_TIME)
+        if (c->kind < VTHR_CASE_OFF || c->kind > VTHR_CASE_ACQUIRE)
             return -EINVAL;
-        if (c->kind == VTHR_CASE_SEND || c->kind == VTHR_CASE_RECEIVE)
-            channel_check(c->object);
+        case_check(c);
         if (c->kind == VTHR_CASE_TIME && c->when < s->first_time)
             s->first_time = c->when;
-        s->n_fds += is_fd(c);
+        s->n_fds += case_is_fd(c);
     }
     return 0;
 }
@@ -390,7 +266,7 @@ static void init(struct selection *s, vthr_case *cases, size_t n, uint64_t deadl
 static bool any_fd(const vthr_case *cases, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (is_fd(&cases[i]))
+        if (case_is_fd(&cases[i]))
             return true;
     return false;
 }

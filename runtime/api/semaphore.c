@@ -2,15 +2,10 @@
  * not released goes back.  So a token cannot leak, and cannot be released by somebody who has none.
  *
  * A token that is released goes to the waiter who has waited longest, directly. */
+#include "runtime/api/tokens.h"
 #include "runtime/api/held.h"
 #include <errno.h>
 #include <stdlib.h>
-
-struct vthr_semaphore {
-    struct vthr_lock lk;
-    unsigned free, total; /* free: protected by lk */
-    struct list waiters;
-};
 
 struct held { /* one token; its strand's own */
     struct held *next;
@@ -26,6 +21,7 @@ VTHR_EXPORT int vthr_semaphore_new(struct vthr_semaphore **sem, unsigned tokens)
         return ENOMEM;
     lock_init(&s->lk, RANK_OBJECT);
     list_init(&s->waiters);
+    s->kind = OBJECT_SEMAPHORE;
     s->free = s->total = tokens;
     *sem = s;
     return 0;
@@ -33,16 +29,20 @@ VTHR_EXPORT int vthr_semaphore_new(struct vthr_semaphore **sem, unsigned tokens)
 
 VTHR_EXPORT void vthr_semaphore_free(struct vthr_semaphore *s)
 {
-    struct vthread *v = api_hold();
+    struct vthread *v;
     bool used;
 
+    if (!s)
+        return;
+    semaphore_check(s);
+    v = api_hold();
     lock(&s->lk); /* whoever gave the last token back is done with it then */
     used = s->free != s->total || !list_empty(&s->waiters);
     unlock(&s->lk);
     api_unhold(v);
     if (used)
         api_misuse("a semaphore is freed while tokens are out", s);
-    free(s);
+    object_free(s, &s->kind);
 }
 
 static int take(struct vthr_semaphore *s, uint64_t deadline)
@@ -80,27 +80,39 @@ static void give(struct vthr_semaphore *s)
         wait_give(n, GIVEN_DONE);
 }
 
-VTHR_EXPORT int vthr_acquire_until(struct vthr_semaphore *s, uint64_t deadline)
+bool semaphore_may_take(void)
+{
+    return vthr_strand && vthr_strand->inner;
+}
+
+int semaphore_took(struct vthr_semaphore *s)
 {
     struct strand *me = vthr_strand;
-    struct held *h;
-    int r;
+    struct held *h = malloc(sizeof *h);
 
-    if (!me || !me->inner)
-        return EPERM;
-    h = malloc(sizeof *h);
-    if (!h)
+    if (!h) {
+        struct vthread *v = wake_enter();
+
+        give(s);
+        wake_leave(v);
         return ENOMEM;
-    r = take(s, deadline);
-    if (r) {
-        free(h);
-        return r;
     }
     h->sem = s;
     h->scope = me->inner;
     h->next = me->held;
     me->held = h;
     return 0;
+}
+
+VTHR_EXPORT int vthr_acquire_until(struct vthr_semaphore *s, uint64_t deadline)
+{
+    int r;
+
+    semaphore_check(s);
+    if (!semaphore_may_take())
+        return EPERM;
+    r = take(s, deadline);
+    return r ? r : semaphore_took(s);
 }
 
 VTHR_EXPORT int vthr_acquire(struct vthr_semaphore *s)
@@ -119,6 +131,7 @@ VTHR_EXPORT int vthr_give_back(struct vthr_semaphore *s)
     struct held **at, *h;
     struct vthread *v;
 
+    semaphore_check(s);
     if (!me)
         return EPERM;
     for (at = &me->held; (h = *at) && h->sem != s; at = &h->next)

@@ -7,6 +7,7 @@
  * handle or it was given back. */
 #include "runtime/api/scope.h"
 #include "runtime/api/local.h"
+#include "runtime/api/message.h"
 #include "runtime/api/held.h"
 #include "runtime/base/real.h"
 #include "runtime/thread/thread.h"
@@ -29,8 +30,10 @@ static bool note_failure(struct vthr_scope *s, struct vthr_task *t)
     if (t->error == ECANCELED && s->stop) {
         s->cut = true;
     } else if (t->error) {
-        if (!s->error)
+        if (!s->error) {
             s->error = t->error;
+            s->message = message_ref(t->message);
+        }
         fails = !s->own;
     }
     unlock(&s->lk);
@@ -68,8 +71,9 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
     if (s->limit && s->live < s->limit)
         spawner = wait_take(&s->spawners);
     released = t->released;
-    keep = released && s->n_spares < MAX_SPARES;
+    keep = released && s->n_spares < MAX_SPARES && object_recycles();
     if (keep) {
+        t->kind = OBJECT_FREED;
         list_add_head(&s->spares, &t->kept);
         s->n_spares++;
     }
@@ -81,7 +85,7 @@ static void count_off(struct vthr_scope *s, struct vthr_task *t)
     if (ended)
         waiter_go(&leaver);
     if (!keep && released)
-        free(t);
+        task_free(t);
 }
 
 /* Runs also when pthread_exit or pthread_cancel unwinds the task. */
@@ -97,8 +101,10 @@ static void task_end(struct vthr_task **task)
     vthr_strand = NULL;
     vthr_inner = NULL;
     locals_unref(t->strand.locals);
+    t->message = t->error ? message_for(t->error) : NULL;
+    message_end();
     v = wake_enter();
-    semaphore_give_back(&t->strand, NULL);
+    give_back(&t->strand, NULL);
     fails = note_failure(s, t);
     if (v)
         store_relaxed(&v->stopped, 0);
@@ -164,7 +170,10 @@ static struct vthr_task *get_task(struct vthr_scope *s)
         unlock(&s->lk);
         api_unhold(v);
     }
-    return t ? t : malloc(sizeof *t);
+    if (!t)
+        return malloc(sizeof *t);
+    message_unref(t->message);
+    return t;
 }
 
 static struct vthr_task *new_task(struct vthr_scope *s, vthr_fn *fn, void *arg)
@@ -177,6 +186,7 @@ static struct vthr_task *new_task(struct vthr_scope *s, vthr_fn *fn, void *arg)
     lock_init(&t->lk, RANK_TASK);
     list_init(&t->waiters);
     list_init(&t->kept);
+    t->kind = OBJECT_TASK;
     t->scope = s;
     t->fn = fn;
     t->arg = arg;
@@ -230,10 +240,12 @@ static void count_out(struct vthr_scope *s, struct vthr_task *t)
 
 static int spawn(struct vthr_scope *s, struct vthr_task **task, vthr_fn *fn, void *arg, bool daemon)
 {
-    struct vthr_task *t = new_task(s, fn, arg);
+    struct vthr_task *t;
     struct locals *locals;
     int r;
 
+    scope_check(s);
+    t = new_task(s, fn, arg);
     if (!t)
         return ENOMEM;
     t->daemon = daemon;
@@ -267,6 +279,12 @@ VTHR_EXPORT int vthr_spawn_daemon(struct vthr_scope *s, struct vthr_task **task,
 
 /* --- The handle --- */
 
+void task_free(struct vthr_task *t)
+{
+    message_unref(t->message);
+    object_free(t, &t->kind);
+}
+
 int task_take_result(struct vthr_task *t, void **value)
 {
     if (t->taken)
@@ -277,8 +295,16 @@ int task_take_result(struct vthr_task *t, void **value)
     return t->error;
 }
 
+int task_tell_result(struct vthr_task *t, int result)
+{
+    if (result && load_acquire(&t->done))
+        message_got(result, result == t->error ? t->message : NULL);
+    return result;
+}
+
 VTHR_EXPORT int vthr_join_until(struct vthr_task *t, void **value, uint64_t deadline)
 {
+    task_check(t);
     if (vthr_strand && t == vthr_strand->task)
         return EDEADLK;
     for (;;) {
@@ -291,7 +317,7 @@ VTHR_EXPORT int vthr_join_until(struct vthr_task *t, void **value, uint64_t dead
             r = t->done ? task_take_result(t, value) : EAGAIN;
             unlock(&t->lk);
             api_unhold(v);
-            return r;
+            return task_tell_result(t, r);
         }
         r = waitq_wait(v, &t->lk, &t->waiters, &n, deadline, wait_on(WAIT_TASK, t));
         if (r && r != EINTR)
@@ -311,10 +337,13 @@ VTHR_EXPORT int vthr_try_join(struct vthr_task *t, void **value)
 
 VTHR_EXPORT void vthr_release(struct vthr_task *t)
 {
-    struct vthr_scope *s = t->scope;
-    struct vthread *v = api_hold();
+    struct vthr_scope *s;
+    struct vthread *v;
     bool ended;
 
+    task_check(t);
+    s = t->scope;
+    v = api_hold();
     lock(&s->lk);
     if (t->released)
         api_misuse("a task is released twice", t);
@@ -324,5 +353,5 @@ VTHR_EXPORT void vthr_release(struct vthr_task *t)
     unlock(&s->lk);
     api_unhold(v);
     if (ended)
-        free(t);
+        task_free(t);
 }

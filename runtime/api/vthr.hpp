@@ -16,6 +16,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <tuple>
 #include <type_traits>
@@ -44,6 +45,18 @@ inline std::uint64_t point(clock::time_point t)
 {
     auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(t.time_since_epoch()).count();
     return ns > 0 ? static_cast<std::uint64_t>(ns) : 1;
+}
+
+// What came out of a task or a scope, with its message.
+inline void check_result(int error)
+{
+    if (error == ECANCELED)
+        throw cancelled();
+    if (!error)
+        return;
+    std::error_code code(error, std::generic_category());
+    std::string text = vthr_error_message(error);
+    throw text == code.message() ? std::system_error(code) : std::system_error(code, text);
 }
 
 struct failure { // of a scope: the first
@@ -88,11 +101,17 @@ template <class F, class R> struct call {
             if (!vthr_cancelled())
                 c->first->note(c->to->error);
             return ECANCELED;
+        } catch (std::exception &e) {
+            return failed(*c, e.what());
         } catch (...) {
-            c->to->error = std::current_exception();
-            c->first->note(c->to->error);
-            return ENOTRECOVERABLE;
+            return failed(*c, "an exception");
         }
+    }
+    static int failed(call &c, const char *text) // text: for who joins it in C
+    {
+        c.to->error = std::current_exception();
+        c.first->note(c.to->error);
+        return vthr_fail(ENOTRECOVERABLE, "%s", text);
     }
 };
 
@@ -109,7 +128,7 @@ public:
         int r = std::exchange(joined_, false) ? code_ : vthr_join(handle_, nullptr);
         if (r != EALREADY && to_->error)
             std::rethrow_exception(to_->error);
-        detail::check(r);
+        detail::check_result(r);
         if constexpr (!std::is_void_v<R>)
             return std::move(*to_->value);
     }
@@ -150,7 +169,7 @@ public:
         int r = vthr_scope_leave(std::exchange(handle_, nullptr));
         if (first_.what)
             std::rethrow_exception(first_.what);
-        detail::check(r);
+        detail::check_result(r);
     }
 
     template <class F> auto spawn(F &&f) { return start(std::forward<F>(f), vthr_spawn); }
@@ -363,6 +382,7 @@ template <class R, class F> auto on_end(task<R> &t, F f)
     return detail::end_case<R, F>{t, std::move(f)};
 }
 template <class F> auto on_event(vthr_event *e, F f) { return detail::plain_case<F>{vthr_on_event(e), std::move(f)}; }
+template <class F> auto on_acquire(vthr_semaphore *s, F f) { return detail::plain_case<F>{vthr_on_acquire(s), std::move(f)}; }
 template <class F> auto on_readable(int fd, F f) { return detail::plain_case<F>{vthr_on_readable(fd), std::move(f)}; }
 template <class F> auto on_writable(int fd, F f) { return detail::plain_case<F>{vthr_on_writable(fd), std::move(f)}; }
 template <class F> auto on_time(clock::time_point t, F f)
@@ -421,6 +441,40 @@ public:
 
 private:
     vthr_semaphore *handle_ = nullptr;
+};
+
+// For std::lock_guard and std::unique_lock, with the waits of a condition.
+class mutex {
+public:
+    mutex() { detail::check(vthr_mutex_new(&handle_)); }
+    mutex(const mutex &) = delete;
+    mutex &operator=(const mutex &) = delete;
+    ~mutex() { vthr_mutex_free(handle_); }
+    void lock() { detail::check(vthr_mutex_lock(handle_)); }
+    bool try_lock() { return vthr_try_mutex(handle_) == 0; }
+    void unlock() { vthr_mutex_unlock(handle_); }
+    vthr_mutex *handle() const { return handle_; }
+
+private:
+    vthr_mutex *handle_ = nullptr;
+};
+
+class condition { // of what the mutex protects, which is locked around its waits
+public:
+    explicit condition(mutex &m) { detail::check(vthr_condition_new(&handle_, m.handle())); }
+    condition(const condition &) = delete;
+    condition &operator=(const condition &) = delete;
+    ~condition() { vthr_condition_free(handle_); }
+    template <class Holds> void wait(Holds holds)
+    {
+        while (!holds())
+            detail::check(vthr_condition_wait(handle_));
+    }
+    void notify_one() { vthr_condition_signal(handle_); }
+    void notify_all() { vthr_condition_broadcast(handle_); }
+
+private:
+    vthr_condition *handle_ = nullptr;
 };
 
 // A context local of type T; with static storage.

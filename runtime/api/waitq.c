@@ -121,29 +121,65 @@ int wait_interrupted(struct vthread *v)
     return me && me->inner && load_acquire(&me->inner->stop) ? ECANCELED : EINTR;
 }
 
-int waitq_wait(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, uint64_t deadline, struct wait_on what)
+/* Queued: parks, and is off the queue when it returns, and out of the runtime. */
+static enum wake_reason park_queued(struct vthr_lock *lk, struct wait_node *n, uint64_t deadline, bool firm)
+{
+    enum wake_reason r = firm ? waiter_park(n->w, deadline) : wait_park(n->w, n->ticket, deadline);
+
+    if (r == W_GIVEN) {
+        wait_given(n);
+        return r;
+    }
+    lock(lk);
+    if (n->linked)
+        list_del(&n->link);
+    unlock(lk);
+    return r;
+}
+
+static void queue(struct list *q, struct wait_node *n, struct waiter *w, struct wait_on what)
+{
+    n->w = w;
+    n->given = 0;
+    n->linked = true;
+    n->ticket = waiter_prepare(w, what);
+    list_add_tail(q, &n->link);
+}
+
+int waitq_wait_giving(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, uint64_t deadline,
+                      struct wait_on what, struct wait_node *partner)
 {
     struct waiter native = { .vt = NULL };
     enum wake_reason r;
 
     if (v)
         rt_enter(v);
-    n->w = v ? &v->w : &native;
-    n->given = 0;
-    n->linked = true;
-    n->ticket = waiter_prepare(n->w, what);
-    list_add_tail(q, &n->link);
+    queue(q, n, v ? &v->w : &native, what);
     unlock(lk);
-    r = wait_park(n->w, n->ticket, deadline);
-    if (r == W_GIVEN) {
-        wait_given(n);
-    } else {
-        lock(lk);
-        if (n->linked)
-            list_del(&n->link);
-        unlock(lk);
-    }
+    if (partner)
+        wait_give(partner, GIVEN_DONE);
+    r = park_queued(lk, n, deadline, false);
     if (v)
         rt_leave(v);
     return r == W_GIVEN ? 0 : r == W_TIMEOUT ? ETIMEDOUT : wait_interrupted(v);
+}
+
+int waitq_wait(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, uint64_t deadline, struct wait_on what)
+{
+    return waitq_wait_giving(v, lk, q, n, deadline, what, NULL);
+}
+
+bool waitq_wait_firm(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, struct wait_on what)
+{
+    struct waiter native = { .vt = NULL };
+    bool given;
+
+    if (v)
+        rt_enter(v);
+    queue(q, n, v ? &v->w : &native, what);
+    unlock(lk);
+    given = park_queued(lk, n, NO_DEADLINE, true) == W_GIVEN;
+    if (v)
+        rt_leave(v);
+    return given;
 }

@@ -82,6 +82,11 @@ void wait_give_all(struct list *taken, uint32_t how);
  * 0: given, see n->given.  ETIMEDOUT.  ECANCELED.  EINTR: handlers may have run, try again. */
 int waitq_wait(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, uint64_t deadline,
                struct wait_on what);
+/* The same; partner: is given GIVEN_DONE once lk is unlocked, or NULL. */
+int waitq_wait_giving(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, uint64_t deadline,
+                      struct wait_on what, struct wait_node *partner);
+/* As waitq_wait, ended neither by a cancellation nor by pthread_cancel.  False: handlers may have run, try again. */
+bool waitq_wait_firm(struct vthread *v, struct vthr_lock *lk, struct list *q, struct wait_node *n, struct wait_on what);
 
 /* The pieces, for waits on many objects. */
 enum wake_reason wait_park(struct waiter *w, uint64_t ticket, uint64_t deadline);

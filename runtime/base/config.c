@@ -54,6 +54,8 @@ const struct vthr_setting vthr_settings[] = {
      "debugging: order in which ready threads run", FIELD(random)},
     {"VTHR_MIGRATE", VTHR_SETTING_BOOL, 0, 1, "off",
      "debugging: move a thread to another carrier at every wake", FIELD(migrate)},
+    {"VTHR_QUARANTINE", VTHR_SETTING_UINT, 0, 1000000, "0",
+     "debugging: freed objects of the native API that are kept, so that using one is found", FIELD(quarantine)},
 };
 const size_t vthr_settings_count = sizeof vthr_settings / sizeof vthr_settings[0];
 

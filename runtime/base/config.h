@@ -37,6 +37,7 @@ struct vthr_config {
     unsigned dump_signal;            /* prints all stacks; 0: none */
     char dump_file[VTHR_PATH_MAX];   /* where to; empty: standard error */
     bool deadlock;     /* threads that wait for each other for ever are reported */
+    unsigned quarantine; /* debug: freed objects of the native API that are kept */
     unsigned max_threads; /* 0: no limit */
     bool max_wait;     /* at the limit a thread's creator waits, instead of EAGAIN */
     char include[VTHR_LIST_MAX], exclude[VTHR_LIST_MAX]; /* patterns: thread/choose.c */

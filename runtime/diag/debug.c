@@ -166,6 +166,8 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
         WAIT(WAIT_SELECT, "select", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_EVENT, "event", VTHR_OBJ_ADDRESS),
         WAIT(WAIT_STREAM, "stream", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_LOCKED, "api mutex", VTHR_OBJ_ADDRESS),
+        WAIT(WAIT_CONDITION, "api cond", VTHR_OBJ_ADDRESS),
     },
     .n_counters = COUNTERS,
     .counters = { COUNTER_ROWS },

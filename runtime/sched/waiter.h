@@ -63,6 +63,8 @@ enum wait_kind {
     WAIT_SELECT,
     WAIT_EVENT,
     WAIT_STREAM, /* for a lock inside libc */
+    WAIT_LOCKED, /* native API: for a mutex */
+    WAIT_CONDITION,
     WAIT_KINDS
 };
 

@@ -1,6 +1,7 @@
 // vthr.hpp: exceptions across join and out of scopes, typed channels, select with lambdas, what destructors do.
 #include <vthr.hpp>
 #include "tests/preload/check.h"
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -182,8 +183,58 @@ static void tokens()
     CHECK(user.get() == nullptr);
 }
 
+static int says(void *, void **)
+{
+    return vthr_fail(ENOENT, "no such mouse");
+}
+static void messages() // of C's errors in C++, and the other way round
+{
+    try {
+        vthr::scope s;
+        CHECK_EQ(vthr_spawn(s.handle(), nullptr, says, nullptr), 0);
+        s.leave();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK_EQ(e.code().value(), ENOENT);
+        CHECK(std::string(e.what()).find("no such mouse") == 0);
+    }
+    CHECK(throws<std::runtime_error>([] {
+        vthr::scope s;
+        auto other = s.spawn([]() -> int { throw std::runtime_error("from C++"); });
+        CHECK_EQ(vthr_join(other.handle(), nullptr), ENOTRECOVERABLE);
+        CHECK(!strcmp(vthr_error_message(ENOTRECOVERABLE), "from C++"));
+    }));
+}
+
+static void locks()
+{
+    vthr::mutex m;
+    vthr::condition grown(m);
+    int n = 0;
+    {
+        vthr::scope s;
+        for (int i = 0; i < 5; i++)
+            s.spawn([&] {
+                std::lock_guard<vthr::mutex> guard(m);
+                n++;
+                grown.notify_all();
+            });
+        std::unique_lock<vthr::mutex> guard(m);
+        grown.wait([&] { return n == 5; });
+    }
+    vthr::scope s;
+    s.spawn([&] {
+        std::lock_guard<vthr::mutex> guard(m);
+        CHECK(throws<vthr::cancelled>([&] { grown.wait([&] { return n == 6; }); }));
+        throw vthr::cancelled();
+    });
+    s.cancel();
+}
+
 int main()
 {
+    messages();
+    locks();
     tasks();
     failures();
     channels();

@@ -248,6 +248,85 @@ static void kinds(void)
     }
 }
 
+// Tokens: taken by the case that is chosen only, noted with the caller's scope, given back with it.
+static vthr_semaphore *sem;
+static int holders, most;
+static int takes_either(void *arg, void **value)
+{
+    (void)arg, (void)value;
+    for (;;) {
+        int x = 0, i, n;
+        vthr_case c[3] = { vthr_on_acquire(sem), vthr_on_receive(ch[0], &x), vthr_on_acquire(sem) };
+
+        i = vthr_select(c, 3);
+        CHECK(i >= 0);
+        if (i == 1 && c[1].result == EPIPE)
+            break;
+        CHECK_EQ(c[i].result, 0);
+        if (i == 1) {
+            CHECK_EQ(x, 1);
+            __atomic_add_fetch(&sum_received, 1, __ATOMIC_SEQ_CST);
+            CHECK_EQ(vthr_give_back(sem), EPERM);
+            continue;
+        }
+        n = __atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST);
+        CHECK(n <= 2);
+        most = n > most ? n : most;
+        sched_yield();
+        __atomic_sub_fetch(&holders, 1, __ATOMIC_SEQ_CST);
+        CHECK_EQ(vthr_give_back(sem), 0);
+    }
+    return vthr_acquire(sem); // and does not give it back
+}
+static int waits_for_token(void *arg, void **value)
+{
+    vthr_case c[2] = { vthr_on_acquire(sem), vthr_on_time(VTHR_NEVER) };
+
+    (void)value;
+    CHECK_EQ(vthr_try_select(c, 2), -EAGAIN);
+    CHECK_EQ(vthr_select_until(c, 2, vthr_after(1000)), -ETIMEDOUT);
+    vthr_event_set(arg);
+    CHECK_EQ(vthr_select(c, 2), -ECANCELED);
+    CHECK_EQ(vthr_give_back(sem), EPERM);
+    return ECANCELED;
+}
+static void tokens(void)
+{
+    vthr_event *waits;
+    vthr_case c[1];
+    vthr_scope *s;
+    int one = 1;
+
+    make(1, 0);
+    CHECK_EQ(vthr_event_new(&waits), 0);
+    CHECK_EQ(vthr_semaphore_new(&sem, 2), 0);
+    c[0] = vthr_on_acquire(sem);
+    CHECK_EQ(vthr_select(c, 1), 0);
+    CHECK_EQ(c[0].result, EPERM); // in no scope
+    s = open_scope();
+    sum_received = 0;
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(vthr_spawn(s, NULL, takes_either, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(vthr_send(ch[0], &one), 0);
+    CHECK_EQ(vthr_channel_close(ch[0]), 0);
+    CHECK_EQ(vthr_scope_leave(s), 0);
+    CHECK_EQ(sum_received, 20);
+    CHECK(most >= 1);
+    s = open_scope();
+    CHECK_EQ(vthr_select(c, 1), 0);
+    CHECK_EQ(vthr_select(c, 1), 0);
+    CHECK_EQ(vthr_spawn(s, NULL, waits_for_token, waits), 0);
+    CHECK_EQ(vthr_event_wait(waits), 0);
+    for (int i = 0; i < 5; i++)
+        sched_yield();
+    vthr_scope_cancel(s);
+    CHECK_EQ(vthr_scope_leave(s), 0);
+    vthr_semaphore_free(sem); // aborts if one is out
+    vthr_event_free(waits);
+    drop(1);
+}
+
 // More cases than fit into its frame.
 static void wide(void)
 {
@@ -275,6 +354,7 @@ int main(void)
     both_sides(2);
     meet();
     kinds();
+    tokens();
     wide();
     puts("ok");
     return 0;
