@@ -1,6 +1,6 @@
 # Virtual threads (vthreads) of libvthr in gdb: live processes and core files alike.
 #
-#   info vthreads [REGEX]      list them, and what each waits for
+#   info vthreads [-tree] [REGEX]    list them, and what each waits for
 #   info vthread-locks [REGEX] who waits for whom; deadlocks
 #   vthread ID                 the stack of one
 #   vthread apply all bt       the stacks of all; any command in place of bt
@@ -47,6 +47,8 @@ CARRIER_FIELDS = 'ctx_sp ctx_tp tid cur prev proc'.split()
 # Beyond the first form of the descriptor.
 VTHREAD_FIELDS_2 = 'wait_kind wait_n wait_since deadline has_deadline guard_size user_stack join'.split()
 AT_VTHREAD_2, AT_WAITS, WAIT_SIZE, AT_COUNTERS = 568, 616, 16, 1256
+AT_SCOPES = 1840
+MAX_SCOPES = 256  # around one vthread
 OBJ_NONE, OBJ_ADDRESS, OBJ_FD, OBJ_VTHREAD, OBJ_POLLFDS, OBJ_CALL = range(6)
 FDS_SHOWN = 4
 
@@ -111,6 +113,10 @@ class Descriptor:
             for i in range(min(uint(data, 608, 4), (AT_COUNTERS - AT_WAITS) // WAIT_SIZE)):
                 name, *rest = struct.unpack_from('<12sBBH', data, AT_WAITS + WAIT_SIZE * i)
                 self.waits.append((text(name), *rest))
+        # The native API's scopes: places, as far as any was opened.
+        self.scopes = (0, 0, 0)
+        if size >= AT_SCOPES + 8:
+            self.scopes = struct.unpack('<qII', read(uint(data, AT_SCOPES), 16))
         self.pc_name = 'rip' if any(name == 'rip' for name, _ in self.regs) else 'pc'
         self.pc_offset = dict(self.regs)[self.pc_name]
 
@@ -570,6 +576,38 @@ class Session:
             return 0
         return tid - d.tid_base if tid > d.tid_base else ('LWP', tid)
 
+    # --- the tree of the native API's tasks ---
+
+    def parent(self, v, by_pd):
+        """The number of the owner of the innermost scope around v that v did not open itself, or None."""
+        inner, up, owner = self.desc.scopes
+        try:
+            scope = uint(read(v.ctx_tp + inner, 8)) if inner else 0
+            for _ in range(MAX_SCOPES):
+                if not scope:
+                    break
+                pd = uint(read(scope + owner, 8))
+                if pd != v.pd:
+                    return by_pd.get(pd)
+                scope = uint(read(scope + up, 8))
+        except gdb.MemoryError:
+            pass
+        return None
+
+    def tree(self, vthreads):
+        """[(vthread, depth)]: children behind their parent."""
+        by_pd = {v.pd: v.number for v in vthreads}
+        children = {}
+        for v in vthreads:
+            children.setdefault(self.parent(v, by_pd), []).append(v)
+        found = []
+        stack = [(v, 0) for v in reversed(children.get(None, []))]
+        while stack:
+            v, depth = stack.pop()
+            found.append((v, depth))
+            stack.extend((c, depth + 1) for c in reversed(children.get(v.number, [])))
+        return found
+
     def object_text(self, v, kind):
         d = self.desc
         try:
@@ -682,9 +720,12 @@ class Session:
 
 class InfoVthreads(gdb.Command):
     """Display currently known vthreads.
-Usage: info vthreads [REGEX]
+Usage: info vthreads [-tree] [REGEX]
 With an argument, only those whose line in the list matches the regular
 expression: "info vthreads parked in read", "info vthreads mutex".
+
+-tree shows the tasks of the native API as a tree: behind the thread that opened
+the scope they were spawned in, and indented.
 
 The columns: the vthread's number for the "vthread" commands, what gettid()
 returns to it, its name, what it does, what it waits for and since when, its
@@ -694,18 +735,24 @@ files: as of when the program looked at its clock last.  An asterisk marks the
 one that runs on the current thread.  See also "info vthread-locks"."""
 
     def __init__(self):
-        super().__init__('info vthreads', gdb.COMMAND_STATUS, gdb.COMPLETE_NONE)
+        super().__init__('info vthreads', gdb.COMMAND_STATUS)
+
+    def complete(self, arg, word):
+        return ['-tree'[len(arg) - len(word or ''):]] if '-tree'.startswith(arg) else []
 
     def invoke(self, arg, from_tty):
+        flag = re.match(r'\s*-tree\b\s*', arg)
+        arg = arg[flag.end():] if flag else arg
         regex = compile_regex(arg) if arg.strip() else None
         rows = []
         total = 0
         with Session() as s:
-            for v in list(s.vthreads()):
+            vthreads = list(s.vthreads())
+            for v, depth in s.tree(vthreads) if flag else ((v, 0) for v in vthreads):
                 total += 1
                 hook, frame = s.program_frame(s.shape(v))
                 current = v.thread is not None and v.thread.num == s.user_thread.num
-                row = ('*' if current else ' ', str(v.number), str(v.tid), '"%s"' % v.name, s.state(v, hook), s.wait_text(v),
+                row = ('*' if current else ' ', str(v.number), str(v.tid), '  ' * depth + '"%s"' % v.name, s.state(v, hook), s.wait_text(v),
                        s.since_text(v), s.start(v), s.frame_text(frame) if frame else '(in libvthr)')
                 if regex is None or regex.search(' '.join(row)):
                     rows.append(row)

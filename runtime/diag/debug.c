@@ -48,7 +48,7 @@ _Static_assert(offsetof(struct vthr_debug, version) == 8 && offsetof(struct vthr
 _Static_assert(offsetof(struct vthr_debug, trap_lo) == 552 && offsetof(struct vthr_debug, vthread2) == 568 &&
                    offsetof(struct vthr_debug, proc_now) == 600 && offsetof(struct vthr_debug, n_waits) == 608 &&
                    offsetof(struct vthr_debug, waits) == 616 && offsetof(struct vthr_debug, counters) == 1256 &&
-                   offsetof(struct vthr_debug, n_carriers) == 1832,
+                   offsetof(struct vthr_debug, n_carriers) == 1832 && offsetof(struct vthr_debug, parks_for) == 1848,
                "and goes on so");
 _Static_assert(WAIT_KINDS <= VTHR_DEBUG_MAX_WAITS, "room for all kinds of waits");
 _Static_assert(offsetof(struct scope_places, parent) == 8 && sizeof(struct scope_places) == 24, "read by its layout");
@@ -173,4 +173,7 @@ __attribute__((visibility("default"), used)) struct vthr_debug vthr_debug = {
     .counters = { COUNTER_ROWS },
     .n_carriers = &vthr_ncarriers,
     .scopes = &vthr_scope_places,
+    .parks_for = offsetof(struct proc, count.parks_for),
+    .timers_pending = FIELD(proc, timers.n),
+    .timers_most = FIELD(proc, timers.most),
 };

@@ -115,6 +115,8 @@ struct vthr_debug {
     struct vthr_debug_counter counters[VTHR_DEBUG_MAX_COUNTERS];
     const void *n_carriers; /* unsigned: OS threads that run vthreads */
     const void *scopes;     /* struct scope_places (sched/vthread.h) */
+    uint32_t parks_for;     /* place in a processor of n_waits counters like those above: parks by what was waited for */
+    struct vthr_debug_field timers_pending, timers_most; /* of a processor: in its heap now; at most, at one time */
 };
 
 VTHR_BEGIN_DECLS

@@ -118,6 +118,11 @@ static void fill(struct taking *k, struct vt *v, size_t i, const char *data, enu
     v->word = field(data, d->vthread.waiter_word);
     v->ctx_sp = field(data, d->vthread.ctx_sp);
     v->ctx_tp = field(data, d->vthread.ctx_tp);
+    v->pd = field(data, d->vthread.pd);
+    v->stack_lo = field(data, d->vthread.stack_lo);
+    v->stack_size = field(data, d->vthread.stack_size);
+    v->guard_size = field(data, d->vthread2.guard_size);
+    v->user_stack = field(data, d->vthread2.user_stack) != 0;
     v->state = state;
     if (state == VT_IS_PARKED || state == VT_IS_BLOCKED) {
         v->wait_kind = (uint32_t)field(data, d->vthread2.wait_kind);

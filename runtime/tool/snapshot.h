@@ -17,10 +17,13 @@ struct vt {
     enum vt_state state;
     char name[16];
     uint64_t word, start, ctx_sp, ctx_tp, carrier; /* the last: of who runs it, 0: nobody */
+    uint64_t pd, stack_lo, stack_size, guard_size; /* stack_size 0: the main thread's; user_stack: the program's own */
+    bool user_stack;
     uint64_t wait_obj, since, deadline; /* 0: none */
     uint32_t wait_kind, wait_n;         /* kind 0: does not wait, or this library does not say */
     int64_t blocker;                    /* number of the vthread that it waits for; -1: none known; -2: a native thread, see below */
     uint32_t blocker_tid;               /* 0: nobody is noted */
+    int64_t parent;                     /* tree.h */
     const struct stack *stack;          /* NULL: not asked for, or it runs */
 };
 

@@ -338,7 +338,8 @@ static bool sound(const struct vthr_debug *d)
     return d->vthread_size <= 1 << 20 && d->carrier_size <= 1 << 20 && d->proc_size <= 1 << 20 && d->frame_size <= 4096 &&
            d->n_regs <= VTHR_DEBUG_MAX_REGS && inside(&d->vthread.ctx_sp, sizeof d->vthread, d->vthread_size) &&
            inside(&d->vthread2.wait_kind, sizeof d->vthread2, d->vthread_size) &&
-           inside(&d->carrier.ctx_sp, sizeof d->carrier, d->carrier_size);
+           inside(&d->carrier.ctx_sp, sizeof d->carrier, d->carrier_size) &&
+           inside(&d->timers_pending, sizeof d->timers_pending + sizeof d->timers_most, d->proc_size);
 }
 
 static int read_descriptor(struct target *t)

@@ -1,24 +1,21 @@
-/* vthr ps|stacks|stat [options] PID|COREFILE, vthr core PID|COREFILE -o FILE: look at the vthreads of a process, which does not notice,
+/* vthr ps|stacks|stat|top [options] PID|COREFILE, vthr core PID|COREFILE -o FILE: look at the vthreads of a process, which does not notice,
  * or, with --stop, stands still for as long as it takes, or at those of a core file.  A command that is called by one of these names
  * is run by "vthr -- ps". */
 #include "runtime/tool/view.h"
 #include "runtime/tool/tool.h"
 #include "runtime/tool/unwind.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct option long_options[] = {
-    { "name", required_argument, NULL, 'n' },  { "state", required_argument, NULL, 's' }, { "wait", required_argument, NULL, 'w' },
-    { "older", required_argument, NULL, 'a' }, { "json", no_argument, NULL, 'j' },        { "stop", no_argument, NULL, 'S' },
-    { "help", no_argument, NULL, 'h' },        { "output", required_argument, NULL, 'O' }, { 0 },
-};
-
 bool view_is_command(const char *name)
 {
-    return strcmp(name, "ps") == 0 || strcmp(name, "stacks") == 0 || strcmp(name, "stat") == 0 ||
-           strcmp(name, "core") == 0;
+    static const char *const all[] = { "ps", "stacks", "stat", "top", "core" };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(name, all[i]) == 0)
+            return true;
+    return false;
 }
 
 bool view_chosen(struct view *w, const struct vt *v)
@@ -35,6 +32,34 @@ bool view_chosen(struct view *w, const struct vt *v)
         return true;
     wait_text(&w->target, v, text, sizeof text);
     return *text && regexec(&w->wait, text, 0, NULL, 0) == 0;
+}
+
+void view_start(struct target *t, const struct vt *v, char *to, size_t size)
+{
+    uint64_t offset;
+    const char *name = v->start ? symbol_at(t, v->start, &offset) : NULL;
+
+    if (v->number == 0)
+        snprintf(to, size, "main");
+    else if (name)
+        snprintf(to, size, "%s", name);
+    else
+        snprintf(to, size, "%#lx", (unsigned long)v->start);
+}
+
+void view_state(const struct vt *v, char *to, size_t size)
+{
+    if (v->carrier_tid)
+        snprintf(to, size, "%s %u", vt_state_names[v->state], v->carrier_tid);
+    else
+        snprintf(to, size, "%s", vt_state_names[v->state]);
+}
+
+void view_printable(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            *s = '?';
 }
 
 void view_age(char to[16], uint64_t since, uint64_t now)
@@ -87,108 +112,6 @@ void view_json(FILE *to, const char *text, size_t n)
     putc('"', to);
 }
 
-static int bad(const char *command, const char *what, const char *why)
-{
-    vthr_tool_say(stderr, "%s: %s: %s", command, what, why);
-    return VTHR_EXIT_ERROR;
-}
-
-static int set_regex(const char *command, const char *text, regex_t *to, bool *set)
-{
-    char why[128];
-    int r;
-
-    if (*set)
-        regfree(to);
-    *set = false;
-    r = regcomp(to, text, REG_EXTENDED | REG_NOSUB);
-    if (r) {
-        regerror(r, to, why, sizeof why);
-        return bad(command, text, why);
-    }
-    *set = true;
-    return 0;
-}
-
-static int set_states(struct view *w, const char *command, const char *text)
-{
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        int i = 0;
-
-        while (i < VT_STATES && (strlen(vt_state_names[i]) != n || strncmp(text, vt_state_names[i], n) != 0))
-            i++;
-        if (i == VT_STATES)
-            return bad(command, text, "unknown state: parked, ready, running or blocked");
-        w->states |= 1u << i;
-        text += n;
-        text += *text == ',';
-    }
-    return 0;
-}
-
-static int set_older(struct view *w, const char *command, const char *text)
-{
-    char *end;
-    double s = strtod(text, &end);
-
-    if (end == text || *end || !(s >= 0 && s < 1e9))
-        return bad(command, text, "not a number of seconds");
-    w->older = (uint64_t)(s * 1e9);
-    return 0;
-}
-
-static int options(struct view *w, int argc, char **argv)
-{
-    int letter, r = 0;
-
-    optind = 1;
-    while (!r && (letter = getopt_long(argc, argv, ":ho:", long_options, NULL)) != -1)
-        switch (letter) {
-        case 'n':
-            r = set_regex(argv[0], optarg, &w->name, &w->by_name);
-            break;
-        case 'w':
-            r = set_regex(argv[0], optarg, &w->wait, &w->by_wait);
-            break;
-        case 's':
-            r = set_states(w, argv[0], optarg);
-            break;
-        case 'o': /* -o FILE */
-        case 'O':
-            w->output = optarg;
-            break;
-        case 'a':
-            r = set_older(w, argv[0], optarg);
-            break;
-        case 'j':
-            w->json = true;
-            break;
-        case 'S':
-            w->stop = true;
-            break;
-        case 'h':
-            vthr_tool_help(stdout);
-            exit(fflush(stdout) == 0 ? 0 : VTHR_EXIT_ERROR);
-        case ':':
-            return bad(argv[0], argv[optind - 1], "needs an argument");
-        default:
-            return bad(argv[0], argv[optind - 1], "unknown option: vthr --help lists all options");
-        }
-    if (!r && strcmp(argv[0], "core") == 0 && !w->output) {
-        vthr_tool_say(stderr, "core: no output file: vthr core PID|COREFILE -o FILE");
-        return VTHR_EXIT_ERROR;
-    }
-    if (!r && strcmp(argv[0], "core") != 0 && w->output)
-        return bad(argv[0], "-o", "only core writes a file");
-    if (!r && optind + 1 != argc) {
-        vthr_tool_say(stderr, "%s: %s: vthr %s [options] PID|COREFILE (to run a command of that name: vthr -- %s)", argv[0],
-                      optind == argc ? "no process" : "more than one process", argv[0], argv[0]);
-        r = VTHR_EXIT_ERROR;
-    }
-    return r;
-}
-
 static int take(struct view *w, bool stacks, bool core)
 {
     int r = stacks ? unwind_open(&w->target) : 0;
@@ -204,24 +127,34 @@ static int take(struct view *w, bool stacks, bool core)
     return r;
 }
 
+/* What they print, when there is something to print. */
+static int show(struct view *w, const char *command)
+{
+    int r = 0;
+
+    if (strcmp(command, "stacks") == 0)
+        r = view_stacks(w, stdout);
+    else if (strcmp(command, "ps") == 0)
+        r = view_ps(w, stdout);
+    else if (strcmp(command, "stat") == 0)
+        view_stat(w, stdout);
+    return !r && (fflush(stdout) != 0 || ferror(stdout)) ? VTHR_EXIT_ERROR : r;
+}
+
 int view_main(int argc, char **argv)
 {
-    struct view w = { .json = false };
-    bool stacks = strcmp(argv[0], "stacks") == 0, core = strcmp(argv[0], "core") == 0;
-    int r = options(&w, argc, argv);
+    struct view w = { .delay = 1 };
+    const char *which;
+    int r = view_options(&w, argc, argv, &which);
 
     if (!r)
-        r = target_open(&w.target, argv[optind]);
+        r = target_open(&w.target, which);
+    if (!r && strcmp(argv[0], "top") == 0)
+        r = view_top(&w);
+    else if (!r)
+        r = take(&w, strcmp(argv[0], "stacks") == 0, strcmp(argv[0], "core") == 0);
     if (!r)
-        r = take(&w, stacks, core);
-    if (!r && stacks)
-        r = view_stacks(&w, stdout);
-    else if (!r && strcmp(argv[0], "ps") == 0)
-        view_ps(&w, stdout);
-    else if (!r && !core)
-        view_stat(&w, stdout);
-    if (!r && (fflush(stdout) != 0 || ferror(stdout)))
-        r = VTHR_EXIT_ERROR;
+        r = show(&w, argv[0]);
     unwind_close();
     snapshot_free(&w.snapshot);
     target_close(&w.target);

@@ -194,7 +194,7 @@ def observe():
             check(message in str(e), command, str(e))
     check((gdb.selected_thread().num, gdb.selected_frame().level()) == chosen, 'the selection is as before')
     check(frames(run('bt'))[0][1] == 'spin_inner', 'nothing of a vthread is left')
-    check('info vthreads [REGEX]' in run('help info vthreads') and 'vthread ID' in run('help vthread'), 'help')
+    check('info vthreads [-tree] [REGEX]' in run('help info vthreads') and 'vthread ID' in run('help vthread'), 'help')
     check('vthread apply 3 info locals' in run('complete vthread apply 3 info loc'), 'completion',
           run('complete vthread apply 3 info loc'))
     check('vthread apply' in run('complete vthread ap'), 'completion of subcommands')
@@ -273,6 +273,14 @@ def waits_in(plus):
     check(len(steps) == 3 and all(steps[i][1] == steps[(i + 1) % 3][0] for i in range(3)), 'each waits for the next', out)
     out = run('info vthread-locks taken')
     check('<taken>' in out and '<rwlock>' not in out and out.count('Deadlock') == 2, 'info vthread-locks REGEX', out)
+
+    section('the tree of tasks')
+    lines = run('info vthreads -tree').splitlines()
+    at = [i for i, line in enumerate(lines) if '"scope"' in line]
+    check(len(lines) == 28 and len(at) == 1 and re.match(r'  %s +%s +  "task" ' % (ids['task'], rows['task']['tid']), lines[at[0] + 1]),
+          'the task is below the owner of its scope', '\n'.join(lines))
+    check(sum('   "' in line for line in lines) >= 1 and len(run('info vthreads -tree ring').splitlines()) == 4, 'info vthreads -tree REGEX')
+    check('info vthreads -tree' in run('complete info vthreads -'), 'completion of -tree')
 
     section('filters')
     out = run('info vthreads mutex')
