@@ -1,8 +1,9 @@
-// Random programs of scopes, tasks, channels, selects, semaphores, deadlines and cancellations, against what must hold of all of them:
+// Random programs of scopes, tasks, channels, selects, semaphores, mutexes, deadlines and cancellations, against what must hold of all of
+// them:
 // - every element that was sent was received once, or is still in its channel;
-// - no task outlives its scope;
-// - no token is lost, and never are there more holders than tokens;
-// - what comes out of a scope is what a task in it failed with, or what it was told to;
+// - no task outlives its scope; its result is what its function left, and is taken once;
+// - no token is lost, and never are there more holders than tokens; no more than one has a mutex;
+// - what comes out of a scope is what a task in it failed with, of those that none had surely failed before, or what it was told to;
 // - a wait that nothing but a cancellation ends is ended by it (else the test hangs), and later waits fail as well.
 // TEST_SEED repeats a program; the schedule may differ.  A failure prints the seed.
 #include <stdbool.h>
@@ -24,9 +25,13 @@
 static unsigned long long seed;
 static vthr_channel *channels[CHANNELS];
 static vthr_semaphore *tokens;
-static vthr_event *event;
-static int never[2]; // a pipe to which nobody writes
+static vthr_event *event, *happened;
+static vthr_mutex *mutex;
+static vthr_condition *condition;
+static int never[2];  // a pipe to which nobody writes
+static int always[2]; // one with something in it
 static int holders, budget;
+static int inside; // what the mutex protects
 
 struct tally { // of elements, which are different numbers
     unsigned long count, sum, xor, squares;
@@ -51,6 +56,7 @@ VTHR_LOCAL(const void, mark);
 struct node { // what is known of a scope, by those in it
     int live;          // tasks that run
     int failed[64];    // by errno: so many tasks of it
+    int first[64];     // those of them that may have been the first: the scope was not cancelled
     bool told;         // it was cancelled, or had a deadline
     bool timed;
 };
@@ -60,6 +66,14 @@ struct job {
     unsigned depth;
     uint32_t random;
     bool forever;
+    uintptr_t answer; // its value
+};
+
+#define HANDLES 4
+struct child {
+    vthr_task *task;
+    uintptr_t answer;
+    bool daemon, taken;
 };
 
 static unsigned pick(struct job *j, unsigned n)
@@ -116,6 +130,19 @@ static void receive_some(struct job *j)
         count(&received, x);
 }
 
+static void took_token(void)
+{
+    MUST(__atomic_add_fetch(&holders, 1, __ATOMIC_SEQ_CST) <= TOKENS);
+    __atomic_sub_fetch(&holders, 1, __ATOMIC_SEQ_CST);
+    MUST(vthr_give_back(tokens) == 0);
+}
+
+static bool may_be_done(const vthr_case *c) // though nobody does anything
+{
+    return c->kind == VTHR_CASE_TIME || c->kind == VTHR_CASE_ACQUIRE || c->object == happened || (c->kind == VTHR_CASE_READABLE && c->fd == always[0]) ||
+           c->kind == VTHR_CASE_WRITABLE;
+}
+
 static void select_some(struct job *j)
 {
     unsigned long x[4] = { 0 };
@@ -124,7 +151,16 @@ static void select_some(struct job *j)
     int n = 1 + (int)pick(j, 4), r;
 
     for (int i = 0; i < n; i++)
-        switch (pick(j, 5)) {
+        switch (pick(j, 8)) {
+        case 5:
+            c[i] = vthr_on_acquire(tokens);
+            break;
+        case 6:
+            c[i] = vthr_off();
+            break;
+        case 7: // something that is ready
+            c[i] = pick(j, 3) == 0 ? vthr_on_event(happened) : pick(j, 2) ? vthr_on_readable(always[0]) : vthr_on_writable(always[1]);
+            break;
         case 0:
             x[i] = new_id();
             c[i] = vthr_on_send(channels[pick(j, CHANNELS)], &x[i]);
@@ -153,9 +189,40 @@ static void select_some(struct job *j)
         } else if (c[i].kind == VTHR_CASE_SEND && i == r) {
             count(&sent, x[i]);
         } else {
-            MUST(i != r || c[i].kind == VTHR_CASE_TIME); // nobody sets the event, or writes
+            MUST(i != r || may_be_done(&c[i])); // nobody sets the event, or writes
         }
     }
+    if (r >= 0)
+        MUST(c[r].result == 0);
+    if (r >= 0 && c[r].kind == VTHR_CASE_ACQUIRE)
+        took_token();
+}
+
+// Locked in a scope of its own, and unlocked, or not.
+static void lock_some(struct job *j)
+{
+    uint64_t t = when(j);
+    vthr_scope *s;
+    int r;
+
+    CHECK_EQ(vthr_scope_open(&s), 0);
+    r = vthr_mutex_lock_until(mutex, t);
+    outcome(r, t != VTHR_NEVER);
+    if (r == 0) {
+        MUST(inside++ == 0);
+        if (pick(j, 2))
+            sched_yield();
+        if (pick(j, 3) == 0) {
+            MUST(--inside == 0);
+            outcome(vthr_condition_wait_until(condition, vthr_after(pick(j, 200) * 1000)), true);
+            MUST(inside++ == 0);
+        }
+        MUST(--inside == 0);
+        if (pick(j, 2))
+            MUST(vthr_mutex_unlock(mutex) == 0);
+    }
+    (pick(j, 2) ? vthr_condition_signal : vthr_condition_broadcast)(condition);
+    MUST(vthr_scope_leave(s) == 0);
 }
 
 // Taken in a scope of its own, and given back, or not.
@@ -180,19 +247,20 @@ static void hold_some(struct job *j)
 }
 
 static int task(void *arg, void **value);
-static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doomed)
+static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doomed, struct child *children)
 {
-    unsigned n = 1 + pick(j, 4);
+    unsigned n = 1 + pick(j, HANDLES);
 
     for (unsigned i = 0; i < n; i++) {
         struct job *child = malloc(sizeof *child);
-        bool daemon = pick(j, 4) == 0;
+        bool daemon = pick(j, 4) == 0, keep = pick(j, 2) != 0;
         int r;
 
         CHECK(child != NULL);
-        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2) };
+        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2), pick(j, 0x7fffffff) };
+        children[i] = (struct child){ NULL, child->answer, daemon, false };
         __atomic_add_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
-        r = (daemon ? vthr_spawn_daemon : vthr_spawn)(s, NULL, task, child);
+        r = (daemon ? vthr_spawn_daemon : vthr_spawn)(s, keep ? &children[i].task : NULL, task, child);
         if (r) {
             MUST(r == ECANCELED);
             __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
@@ -201,8 +269,38 @@ static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doome
     }
 }
 
+// Takes the result, or not.
+static void join(struct job *j, struct node *in, struct child *c)
+{
+    uint64_t t = c->daemon ? vthr_after(pick(j, 200) * 1000) : when(j); // one that waits for ever is a daemon
+    void *value = NULL;
+    int r;
+
+    if (pick(j, 2)) {
+        vthr_case k[2] = { vthr_on_join(c->task, &value), vthr_on_readable(never[0]) };
+
+        r = vthr_select_until(k, 2, t);
+        MUST(r <= 0);
+        r = r == 0 ? k[0].result : -r;
+    } else {
+        r = vthr_join_until(c->task, &value, t);
+    }
+    if (c->taken) {
+        MUST(r == EALREADY || (r == ECANCELED && vthr_cancelled()) || (r == ETIMEDOUT || r == EAGAIN)); // whatever is seen first
+        return;
+    }
+    if (r == 0)
+        MUST((uintptr_t)value == c->answer);
+    else
+        MUST(value == NULL && (r == ECANCELED || r == ETIMEDOUT || r == EAGAIN || (r < 64 && __atomic_load_n(&in->failed[r], __ATOMIC_SEQ_CST))));
+    c->taken = r == 0 || (r != ECANCELED && r != ETIMEDOUT && r != EAGAIN);
+    if (r == ECANCELED || r == EAGAIN)
+        c->task = NULL; // its own result, or of the call
+}
+
 static int nest(struct job *j)
 {
+    struct child children[2][HANDLES] = { 0 };
     struct node in = { 0 };
     bool outer = vthr_cancelled(), shield = pick(j, 4) == 0, doomed = false;
     const void *before = mark();
@@ -222,14 +320,22 @@ static int nest(struct job *j)
     }
     if (pick(j, 3) == 0 && !doomed) { // after what follows, whatever comes: so no limit may be waited for
         doomed = in.told = true;
-        spawn_some(j, s, &in, false);
+        spawn_some(j, s, &in, false, children[0]);
         vthr_scope_cancel(s);
-        spawn_some(j, s, &in, true);
+        spawn_some(j, s, &in, true, children[1]);
     } else {
-        spawn_some(j, s, &in, in.timed);
+        spawn_some(j, s, &in, in.timed, children[0]);
     }
     if (pick(j, 2))
         select_some(j);
+    for (int i = 0; i < 2 * HANDLES; i++) {
+        struct child *c = &children[i / HANDLES][i % HANDLES];
+
+        for (int n = (int)pick(j, 3); n > 0 && c->task; n--)
+            join(j, &in, c);
+        if (c->task && pick(j, 2))
+            vthr_release(c->task);
+    }
     r = vthr_scope_leave(s);
     MUST(in.live == 0);
     MUST(mark() == before);
@@ -242,7 +348,7 @@ static int nest(struct job *j)
     else if (r == ECANCELED)
         MUST(!shield && vthr_cancelled());
     else
-        MUST(r < 64 && in.failed[r] > 0);
+        MUST(r < 64 && (in.told || vthr_cancelled() ? in.failed : in.first)[r] > 0);
     return r;
 }
 
@@ -261,7 +367,10 @@ static int run(struct job *j)
         return ECANCELED;
     }
     while (n--)
-        switch (pick(j, 10)) {
+        switch (pick(j, 11)) {
+        case 10:
+            lock_some(j);
+            break;
         case 0:
         case 1:
             send_some(j);
@@ -298,11 +407,14 @@ static int task(void *arg, void **value)
     struct node *in = j->in;
     int r;
 
-    (void)value;
     MUST(mark() == in);
     r = run(j);
-    if (r && r != ECANCELED)
+    *value = (void *)j->answer;
+    if (r && r != ECANCELED) {
+        if (!vthr_cancelled())
+            __atomic_add_fetch(&in->first[r], 1, __ATOMIC_SEQ_CST);
         __atomic_add_fetch(&in->failed[r], 1, __ATOMIC_SEQ_CST);
+    }
     free(j);
     __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
     return r;
@@ -339,7 +451,7 @@ static int drains(void *arg, void **value)
 
 static void program(void)
 {
-    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false };
+    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false, 0 };
     vthr_scope *s;
     unsigned long x;
 
@@ -348,6 +460,10 @@ static void program(void)
     budget = 40;
     CHECK_EQ(vthr_semaphore_new(&tokens, TOKENS), 0);
     CHECK_EQ(vthr_event_new(&event), 0);
+    CHECK_EQ(vthr_event_new(&happened), 0);
+    vthr_event_set(happened);
+    CHECK_EQ(vthr_mutex_new(&mutex), 0);
+    CHECK_EQ(vthr_condition_new(&condition, mutex), 0);
     CHECK_EQ(vthr_scope_open(&s), 0);
     for (unsigned i = 0; i < CHANNELS; i++) {
         CHECK_EQ(vthr_channel_new(&channels[i], sizeof x, i * pick(&root, 4)), 0);
@@ -365,6 +481,9 @@ static void program(void)
     MUST(memcmp(&sent, &received, sizeof sent) == 0);
     vthr_semaphore_free(tokens); // aborts if one is out
     vthr_event_free(event);
+    vthr_event_free(happened);
+    vthr_condition_free(condition);
+    vthr_mutex_free(mutex); // aborts if somebody has it
 }
 
 int main(void)
@@ -373,6 +492,8 @@ int main(void)
     struct timespec now;
 
     CHECK_EQ(pipe(never), 0);
+    CHECK_EQ(pipe(always), 0);
+    CHECK_EQ(write(always[1], "x", 1), 1);
     clock_gettime(CLOCK_REALTIME, &now);
     seed = given ? strtoull(given, NULL, 10) : (unsigned long long)now.tv_nsec * 1000 + (unsigned)getpid() % 1000;
     for (int i = 0; i < (given ? 1 : PROGRAMS); i++, seed++)
