@@ -56,7 +56,7 @@ VTHR_LOCAL(const void, mark);
 struct node { // what is known of a scope, by those in it
     int live;          // tasks that run
     int failed[64];    // by errno: so many tasks of it
-    int first[64];     // those of them that may have been the first: the scope was not cancelled
+    int first[64];     // those of them that may have been the first
     bool told;         // it was cancelled, or had a deadline
     bool timed;
 };
@@ -65,7 +65,7 @@ struct job {
     struct node *in;
     unsigned depth;
     uint32_t random;
-    bool forever;
+    bool forever, daemon;
     uintptr_t answer; // its value
 };
 
@@ -257,7 +257,7 @@ static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doome
         int r;
 
         CHECK(child != NULL);
-        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2), pick(j, 0x7fffffff) };
+        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2), daemon, pick(j, 0x7fffffff) };
         children[i] = (struct child){ NULL, child->answer, daemon, false };
         __atomic_add_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
         r = (daemon ? vthr_spawn_daemon : vthr_spawn)(s, keep ? &children[i].task : NULL, task, child);
@@ -411,7 +411,7 @@ static int task(void *arg, void **value)
     r = run(j);
     *value = (void *)j->answer;
     if (r && r != ECANCELED) {
-        if (!vthr_cancelled())
+        if (j->daemon || !vthr_cancelled()) // daemons are cancelled without a failure
             __atomic_add_fetch(&in->first[r], 1, __ATOMIC_SEQ_CST);
         __atomic_add_fetch(&in->failed[r], 1, __ATOMIC_SEQ_CST);
     }
@@ -451,7 +451,7 @@ static int drains(void *arg, void **value)
 
 static void program(void)
 {
-    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false, 0 };
+    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false, false, 0 };
     vthr_scope *s;
     unsigned long x;
 
