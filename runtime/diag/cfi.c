@@ -64,34 +64,37 @@ static uint64_t get(struct reader *r, size_t n)
     return v;
 }
 
-static uint64_t get_uleb(struct reader *r)
+/* LEB128; *bits: how many it had, *negative: what its last byte says of the rest, if it is signed. */
+static uint64_t get_leb(struct reader *r, unsigned *bits, bool *negative)
 {
     uint64_t v = 0, b;
-    unsigned shift = 0;
 
+    *bits = 0;
     do {
         b = get(r, 1);
-        if (shift < 64)
-            v |= (b & 0x7f) << shift;
-        shift += 7;
+        if (*bits < 64)
+            v |= (b & 0x7f) << *bits;
+        *bits += 7;
     } while ((b & 0x80) && !r->bad);
+    *negative = (b & 0x40) != 0;
     return v;
+}
+
+static uint64_t get_uleb(struct reader *r)
+{
+    unsigned bits;
+    bool negative;
+
+    return get_leb(r, &bits, &negative);
 }
 
 static int64_t get_sleb(struct reader *r)
 {
-    uint64_t v = 0, b;
-    unsigned shift = 0;
+    unsigned bits;
+    bool negative;
+    uint64_t v = get_leb(r, &bits, &negative);
 
-    do {
-        b = get(r, 1);
-        if (shift < 64)
-            v |= (b & 0x7f) << shift;
-        shift += 7;
-    } while ((b & 0x80) && !r->bad);
-    if ((b & 0x40) && shift < 64)
-        v |= ~0ull << shift;
-    return (int64_t)v;
+    return (int64_t)(negative && bits < 64 ? v | ~0ull << bits : v);
 }
 
 static uintptr_t get_encoded(struct reader *r, uint8_t enc, uintptr_t data)

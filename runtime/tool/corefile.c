@@ -1,5 +1,6 @@
 /* See corefile.h. */
 #include "runtime/tool/corefile.h"
+#include "runtime/tool/interval.h"
 #include "runtime/tool/tool.h"
 
 #include <elf.h>
@@ -236,21 +237,6 @@ static void add_files(struct corefile *c, const struct core_note *n)
     }
 }
 
-static struct core_range *range_in(struct core_range *ranges, size_t n, uint64_t addr)
-{
-    size_t lo = 0, hi = n;
-
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-
-        if (addr < ranges[mid].lo)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo && addr < ranges[lo - 1].hi ? &ranges[lo - 1] : NULL;
-}
-
 /* The kernel's own page with code is no file of anybody, but an ELF image. */
 static uint64_t vdso(const struct corefile *c)
 {
@@ -282,7 +268,7 @@ static bool find_ranges(struct corefile *c)
     for (size_t i = 0; i < c->n_segments; i++) {
         const struct core_segment *s = &c->segments[i];
 
-        if (!range_in(c->ranges, files, s->lo))
+        if (!interval_find(c->ranges, files, sizeof *c->ranges, s->lo))
             c->ranges[c->n_ranges++] = (struct core_range){ s->lo, s->hi, 0, s->lo == kernels ? "[vdso]" : "", NOT_USABLE };
     }
     if (c->n_ranges)
@@ -294,17 +280,7 @@ static bool find_ranges(struct corefile *c)
 
 static const struct core_segment *segment_of(const struct corefile *c, uint64_t addr)
 {
-    size_t lo = 0, hi = c->n_segments;
-
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-
-        if (addr < c->segments[mid].lo)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo && addr < c->segments[lo - 1].hi ? &c->segments[lo - 1] : NULL;
+    return interval_find(c->segments, c->n_segments, sizeof *c->segments, addr);
 }
 
 /* The beginning of the file, which the core file has where it is an ELF image's, is as it was. */
@@ -350,7 +326,7 @@ static uint64_t place(struct corefile *c, uint64_t addr, int *fd, uint64_t *at)
         *at = s->offset + (addr - s->lo);
         return s->size - (addr - s->lo);
     }
-    r = range_in(c->ranges, c->n_ranges, addr);
+    r = interval_find(c->ranges, c->n_ranges, sizeof *c->ranges, addr);
     if (!r || !*r->path || (*fd = file_of(c, r)) < 0)
         return 0;
     *at = r->file_offset + (addr - r->lo);

@@ -1,6 +1,7 @@
 /* See target.h. */
 #include "runtime/tool/target.h"
 #include "runtime/tool/corefile.h"
+#include "runtime/tool/interval.h"
 #include "runtime/tool/tool.h"
 
 #include <ctype.h>
@@ -142,17 +143,7 @@ static void read_ranges(struct target *t)
 
 struct module *target_module(struct target *t, uint64_t addr)
 {
-    size_t lo = 0, hi = t->n_modules;
-
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-
-        if (addr < t->modules[mid].lo)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    return lo && addr < t->modules[lo - 1].hi ? &t->modules[lo - 1] : NULL;
+    return interval_find(t->modules, t->n_modules, sizeof *t->modules, addr);
 }
 
 /* --- ELF in memory */

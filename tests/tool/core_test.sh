@@ -31,11 +31,6 @@ begin() { # DIRECTORY COMMAND...
     pids+=($pid)
     cd "$dir" || exit 1
 }
-settle() { # NAME N: until the process has N such
-    until [[ $("$vthr" stat $pid 2>/dev/null | sed -n "s/^$1  *//p") == "$2" ]]; do
-        kill -0 $pid || { cat "$dir/begun"; exit 1; }
-    done
-}
 # from_kernel NAME: the process ends, and vthr core makes $dir/NAME of what the kernel leaves of it.  False: it leaves nothing.
 from_kernel() {
     local core
@@ -50,7 +45,7 @@ begin waits.cwd "$waits"
 settle parked 27
 expect 125 "" "vthr: core: no output file: *" "$vthr" core $pid
 expect 125 "" "vthr: core: no process: *" "$vthr" core -o "$dir/core"
-expect 125 "" "vthr: ps: -o: only core writes a file" "$vthr" ps -o "$dir/core" $pid
+expect 125 "" "vthr: ps: -o: only core has this" "$vthr" ps -o "$dir/core" $pid
 expect 125 "" "vthr: $dir/no/core: No such file or directory" "$vthr" core $pid -o "$dir/no/core"
 expect 0 "" "" "$vthr" core $pid -o "$dir/live"
 expect 125 "" "vthr: $dir/live: File exists" "$vthr" core $pid -o "$dir/live"
@@ -114,16 +109,9 @@ cores=("$dir/spin_live")
 from_kernel spin && cores+=("$dir/spin")
 
 # --- A server under load does not notice, and no thread is missing in the file.
-mkfifo "$dir/stdin"
-env LD_PRELOAD="$lib" VTHR_CARRIERS=2 "$viewed" serve 100 >"$dir/served" 2>&1 <"$dir/stdin" &
-pid=$!
-pids+=($pid)
-exec 5>"$dir/stdin"
-until grep -q ^ready "$dir/served"; do kill -0 $pid || { cat "$dir/served"; exit 1; }; sleep 0.05; done
+serve "$lib" "$viewed" 100
 expect 0 "" "" "$vthr" core $pid -o "$dir/served_live"
-exec 5>&-
-wait $pid || fail "the server: status $?"
-grep -q "^all came back" "$dir/served" || fail "the server: $(<"$dir/served")"
+served
 in_gdb "$viewed" "${cores[@]}" "$dir/served_live" >"$dir/gdb"
 for core in "${cores[@]}"; do
     part "$(basename "$core")" >"$dir/part"

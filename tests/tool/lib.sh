@@ -34,6 +34,31 @@ expect()
     [[ $(wc -l <"$dir/err") -le 1 ]] || fail "$*: more than one line on stderr"
 }
 
+# settle NAME N: until process $pid has N such, as vthr stat says; $dir/begun is what it printed
+settle()
+{
+    until [[ $("$vthr" stat $pid 2>/dev/null | sed -n "s/^$1  *//p") == "$2" ]]; do
+        kill -0 $pid || { echo "ended before it settled: $1 $2"; cat "$dir/begun"; exit 1; }
+    done
+}
+
+# serve LIB VIEWED N: a server with N connections under load, $pid; served: it ends, and not a byte was wrong
+serve()
+{
+    mkfifo "$dir/stdin"
+    env LD_PRELOAD="$1" VTHR_CARRIERS=2 "$2" serve "$3" >"$dir/served" 2>&1 <"$dir/stdin" &
+    pid=$!
+    pids+=($pid)
+    exec 5>"$dir/stdin"
+    until grep -q ^ready "$dir/served"; do kill -0 $pid || { cat "$dir/served"; exit 1; }; sleep 0.05; done
+}
+served()
+{
+    exec 5>&-
+    wait $pid || fail "the server: status $?"
+    grep -q "^all came back" "$dir/served" || fail "the server: $(<"$dir/served")"
+}
+
 script()
 {
     printf '%b' "$2" >"$dir/$1"

@@ -8,9 +8,7 @@ lib=$(realpath "$2") waits=$(realpath "$3")
 LD_PRELOAD=$lib VTHR_CARRIERS=2 "$waits" >"$dir/begun" 2>&1 </dev/null &
 pid=$!
 trap 'kill -9 $pid 2>/dev/null; rm -rf "$dir"' EXIT
-until [[ $("$vthr" stat $pid 2>/dev/null | sed -n 's/^parked  *//p') == 27 ]]; do
-    kill -0 $pid || { cat "$dir/begun"; exit 1; }
-done
+settle parked 27
 has() { grep -qE -e "$1" "$dir/got" || fail "not there: $1 in $(<"$dir/got")"; }
 
 expect 125 "" "vthr: ps: -n: only top has this" "$vthr" ps -n 1 $pid

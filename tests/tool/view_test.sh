@@ -18,12 +18,6 @@ begin() {
         sleep 0.05
     done
 }
-# settle NAME N: until the process has N such
-settle() {
-    until [[ $("$vthr" stat $pid | sed -n "s/^$1  *//p") == "$2" ]]; do
-        kill -0 $pid || { echo "ended before it settled: $1 $2"; exit 1; }
-    done
-}
 has() { grep -qE -e "$2" <<<"$1" || fail "not there: $2 in:
 $1"; }
 json() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
@@ -157,12 +151,7 @@ done
 kill -9 $pid
 
 # --- A server under load does not notice.
-mkfifo "$dir/stdin"
-env LD_PRELOAD="$lib" VTHR_CARRIERS=2 "$viewed" serve 100 >"$dir/served" 2>&1 <"$dir/stdin" &
-pid=$!
-pids+=($pid)
-exec 5>"$dir/stdin"
-until grep -q ^ready "$dir/served"; do kill -0 $pid || { cat "$dir/served"; exit 1; }; sleep 0.05; done
+serve "$lib" "$viewed" 100
 for ((i = 0; i < ${VIEWS:-6}; i++)); do
     "$vthr" stacks $pid >"$dir/out" || fail "stacks under load: $?"
     grep -q '^    serve (tool_viewed)$\|it runs' "$dir/out" || fail "stacks under load: $(<"$dir/out")"
@@ -172,7 +161,5 @@ for ((i = 0; i < ${VIEWS:-6}; i++)); do
     grep -q '^    \.\.\.\|no stack' "$dir/out" && fail "a stack is not whole: $(<"$dir/out")"
     "$vthr" ps $pid >/dev/null || fail "ps under load"
 done
-exec 5>&-
-wait $pid || fail "the server: status $?"
-grep -q "^all came back" "$dir/served" || fail "the server: $(<"$dir/served")"
+served
 finish
