@@ -162,6 +162,8 @@ def observe():
     out = run('vthread %d' % ids[17])
     check(out.startswith('Vthread %d ' % ids[17]), 'title', out)
     check_job(17, out.split('\n', 1)[1])
+    if 'SEPARATE' in os.environ:  # the debug information in its own file is found and used
+        check(re.search(r'switch_away \(v=.*runtime/sched/switch\.c:\d+', out), 'lines of the library', out)
     by_tid = run('vthread %d' % (4194304 + ids[17]))
     check(by_tid == out, 'by tid', by_tid)
     out = run('vthread %d' % ids['spin'])
@@ -307,6 +309,41 @@ def many():
     check(len(walked) <= 10, 'each different stack is walked once: %d' % len(walked))
 
 
+def server_in():
+    """A thousand threads, each on a connection of its own, at whatever each of them does at the moment."""
+    section('info vthreads')
+    out = run('info vthreads')
+    rows = re.findall(r'^[ *] \d+ +\d+ +"', out, re.M)  # gdb may warn of the core file in between
+    check(len(rows) == 1001, 'all are listed: %d' % len(rows), out)
+    section('vthread apply all bt')
+    out = run('vthread apply all bt')
+    blocks = re.findall(r'^Vthread (\d+) .*?:\n((?:.+\n)*)', out, re.M)
+    check(len(blocks) == 1001, 'a stack for each: %d' % len(blocks))
+    seen = []
+    for number, bt in blocks:
+        names = [f[1] for f in check_complete(bt, 'vthread ' + number)]
+        if number == '0':
+            check('client (n=1000)' in bt and names[-1] == 'main', 'the client', bt)
+            continue
+        serve = re.search(r' serve \(arg=(0x[0-9a-f]+)\)', bt)
+        echo = re.search(r' echo \(fd=(\d+)\)', bt)
+        check(serve is not None and names[-1] == 'arch_entry', 'vthread %s serves' % number, bt)
+        if serve:
+            seen.append(int(serve.group(1), 16))
+            check(echo is None or int(echo.group(1)) == seen[-1], 'vthread %s: its connection' % number, bt)
+    check(len(set(seen)) == 1000, 'a connection each: %d' % len(set(seen)))
+
+
+def server():
+    run('set may-write-registers off')
+    run('attach ' + os.environ['PID'])
+    server_in()
+
+
+def server_core():
+    server_in()
+
+
 def rows_main(rows):
     return next(row['name'] for row in rows.values() if row['id'] == '0')
 
@@ -368,11 +405,12 @@ try:
                     'style enabled off'):
         gdb.execute('set ' + setting)
     gdb.execute('source ' + os.environ['SCRIPT'])
-    {'live': live, 'core': core, 'step': step, 'waits': waits, 'waits_core': waits_core, 'many': many}[os.environ['MODE']]()
+    {'live': live, 'core': core, 'step': step, 'waits': waits, 'waits_core': waits_core, 'many': many,
+     'server': server, 'server_core': server_core}[os.environ['MODE']]()
 except Exception:
     traceback.print_exc(file=sys.stdout)
     failures += 1
 print('failures: %d' % failures, flush=True)
-if gdb.selected_inferior().pid and os.environ['MODE'] in ('live', 'waits', 'many'):
+if gdb.selected_inferior().pid and os.environ['MODE'] in ('live', 'waits', 'many', 'server'):
     gdb.execute('detach', to_string=True)
 gdb.execute('quit %d' % (1 if failures else 0))

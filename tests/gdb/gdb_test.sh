@@ -3,6 +3,8 @@
 #
 #   observe   attach to PROGRAM, check all that can be seen, make a core file, check the same in it
 #   stripped  the same with a copy of LIBRARY that has neither symbols nor debug information
+#   separate  the same with copies of both that are stripped and have their debug information in files beside them
+#   server    attach to a PROGRAM that serves 1,000 connections, a thread each, under load; the same with the core file that it leaves
 #   waits     attach to the PROGRAM whose threads wait for all kinds of things, check what is said of that, also of its core file
 #   many      attach to a PROGRAM with many threads at one place
 #   autoload  gdb finds the script beside LIBRARY by itself
@@ -65,7 +67,17 @@ start() { # [THREADS SPINNING [ARGUMENT...]]
 
 export SCRIPT="$script" LIB="$lib"
 case $mode in
-observe | stripped)
+observe | stripped | separate)
+	if [ "$mode" = separate ]; then
+		command -v objcopy >/dev/null || exit 77
+		for file in "$lib" "$prog"; do
+			name=$dir/$(basename "$file")
+			objcopy --only-keep-debug "$file" "$name.debug"
+			objcopy --strip-all --add-gnu-debuglink="$name.debug" "$file" "$name"
+		done
+		lib=$dir/$(basename "$lib") prog=$dir/$(basename "$prog")
+		export SEPARATE=1
+	fi
 	if [ "$mode" = stripped ]; then
 		strip -o "$dir/libvthr.so" "$lib"
 		lib=$dir/libvthr.so
@@ -94,6 +106,33 @@ waits)
 	export FDS="$(sed -n 's/^ready.* fds //p' "$dir/out")"
 	MODE=waits PID=$pid CORE=$dir/core run_gdb -x "$here/check.py" "$prog"
 	MODE=waits_core run_gdb -ex "core-file $dir/core" -x "$here/check.py" "$prog"
+	;;
+server)
+	mkdir "$dir/kernel"
+	mkfifo "$dir/stdin"
+	(
+		cd "$dir/kernel"
+		# shellcheck disable=SC3045
+		ulimit -c unlimited 2>/dev/null || :
+		LD_PRELOAD=$lib VTHR_CARRIERS=2 exec "$prog" serve 1000 >"$dir/out" 2>&1 <"$dir/stdin"
+	) &
+	pid=$!
+	exec 5>"$dir/stdin"
+	until grep -q '^ready' "$dir/out"; do
+		kill -0 $pid || {
+			cat "$dir/out"
+			exit 1
+		}
+		sleep 0.1
+	done
+	MODE=server PID=$pid run_gdb -x "$here/check.py" "$prog"
+	kill -ABRT $pid
+	wait $pid 2>/dev/null || :
+	pid=
+	for core in "$dir"/kernel/core*; do
+		[ -f "$core" ] || continue
+		MODE=server_core run_gdb -ex "core-file $core" -x "$here/check.py" "$prog"
+	done
 	;;
 many)
 	start 201 0 idle 200
