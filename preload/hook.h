@@ -65,6 +65,15 @@ static inline long posix(long r)
         got_;                          \
     })
 
+/* A request of ptrace's that makes the calling OS thread a tracer, or one that is traced. */
+static inline bool traces_for_itself(long request)
+{
+    return request == PTRACE_TRACEME || request == PTRACE_ATTACH || request == PTRACE_SEIZE;
+}
+
+/* A system call that sets a property of the thread whose number is its argument i, 0 being the caller, v. */
+long own_by_number(struct vthread *v, long nr, const long *a, unsigned i) VTHR_HIDDEN;
+
 /* A new descriptor, or -1. */
 static inline int fresh(int fd)
 {

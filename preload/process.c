@@ -153,8 +153,10 @@ HOOK FILE *popen(const char *cmd, const char *mode)
 /* The processes that a process traces end its waits by more than their end. */
 HOOK long ptrace(enum __ptrace_request req, ...)
 {
-    va_list ap;
+    struct vthread *v = vthr_parkable();
     void *a, *b, *c;
+    va_list ap;
+    long r;
 
     va_start(ap, req);
     a = va_arg(ap, void *);
@@ -162,7 +164,15 @@ HOOK long ptrace(enum __ptrace_request req, ...)
     c = va_arg(ap, void *);
     va_end(ap);
     io_traces();
-    return REAL(ptrace)(req, a, b, c);
+    if (!v || !traces_for_itself(req))
+        return REAL(ptrace)(req, a, b, c);
+    if (!own_begin(v)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    r = REAL(ptrace)(req, a, b, c);
+    own_end(v, r != -1);
+    return r;
 }
 
 HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *ru)

@@ -94,41 +94,6 @@ HOOK int pthread_key_delete(pthread_key_t key)
     return REAL(pthread_key_delete)(key);
 }
 
-/* --- Scheduling and affinity.  A vthread has no OS thread of its own: it reports the process's, and asking for the
- * ordinary policy succeeds; anything else is refused as an unprivileged caller would be. --- */
-HOOK int pthread_getaffinity_np(pthread_t th, size_t size, cpu_set_t *set)
-{
-    if (!vthr_active || !thread_of(th))
-        return REAL(pthread_getaffinity_np)(th, size, set);
-    return sched_getaffinity(0, size, set) == 0 ? 0 : errno;
-}
-HOOK int pthread_setaffinity_np(pthread_t th, size_t size, const cpu_set_t *set)
-{
-    if (!vthr_active || !thread_of(th))
-        return REAL(pthread_setaffinity_np)(th, size, set);
-    return CPU_COUNT_S(size, set) > 0 ? 0 : EINVAL;
-}
-HOOK int pthread_getschedparam(pthread_t th, int *policy, struct sched_param *param)
-{
-    if (!vthr_active || !thread_of(th))
-        return REAL(pthread_getschedparam)(th, policy, param);
-    *policy = sched_getscheduler(0);
-    return sched_getparam(0, param) == 0 ? 0 : errno;
-}
-HOOK int pthread_setschedparam(pthread_t th, int policy, const struct sched_param *param)
-{
-    if (!vthr_active || !thread_of(th))
-        return REAL(pthread_setschedparam)(th, policy, param);
-    if (policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE)
-        return param->sched_priority == 0 ? 0 : EINVAL;
-    return policy == SCHED_FIFO || policy == SCHED_RR ? EPERM : EINVAL;
-}
-HOOK int pthread_setschedprio(pthread_t th, int prio)
-{
-    if (!vthr_active || !thread_of(th))
-        return REAL(pthread_setschedprio)(th, prio);
-    return prio == 0 ? 0 : EINVAL;
-}
 HOOK int pthread_getcpuclockid(pthread_t th, clockid_t *clk)
 {
     struct vthread *v = vthr_active ? thread_of(th) : NULL;

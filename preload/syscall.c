@@ -6,6 +6,9 @@
 #include "preload/hook.h"
 #include <stdarg.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #define NOT_HOOKED LONG_MIN
@@ -457,7 +460,7 @@ static long threads(struct vthread *v, long nr, const long *a)
         return raw_timer_create(A(0, clockid_t), A(1, const struct sigevent *), A(2, int *));
     case SYS_ptrace:
         io_traces();
-        return NOT_HOOKED;
+        return v && traces_for_itself(a[0]) ? posix(own_call(v, nr, a)) : NOT_HOOKED;
     }
     return NOT_HOOKED;
 }
@@ -466,9 +469,8 @@ static long threads(struct vthread *v, long nr, const long *a)
 static long by_number(long nr, const long *a)
 {
     struct vthread *v = vthread_by_tid(A(nr == SYS_setpriority || nr == SYS_getpriority, uint32_t));
-    bool unknown = v && v != &vthr_main && load_acquire(&v->life) == VT_LIVE; /* to the kernel */
 
-    if (!unknown)
+    if (!v || load_acquire(&v->life) != VT_LIVE)
         return NOT_HOOKED;
     switch (nr) {
     case SYS_sched_getaffinity:
@@ -476,9 +478,31 @@ static long by_number(long nr, const long *a)
     case SYS_sched_getparam:
     case SYS_sched_rr_get_interval:
     case SYS_sched_getattr:
-        return REAL(syscall)(nr, 0, a[1], a[2], a[3]);
+        return REAL(syscall)(nr, own_ask(v), a[1], a[2], a[3]);
     case SYS_getpriority:
-        return a[0] == PRIO_PROCESS ? REAL(syscall)(nr, a[0], 0) : NOT_HOOKED;
+        return a[0] == PRIO_PROCESS ? REAL(syscall)(nr, a[0], own_ask(v)) : NOT_HOOKED;
+    }
+    return NOT_HOOKED;
+}
+
+static bool sets_identity(long nr)
+{
+    return nr == SYS_setuid || nr == SYS_setgid || nr == SYS_setreuid || nr == SYS_setregid || nr == SYS_setresuid ||
+           nr == SYS_setresgid || nr == SYS_setgroups;
+}
+
+/* What the kernel keeps for an OS thread.  By these numbers an identity is one thread's, by libc's functions the process's. */
+static long owned(struct vthread *v, long nr, const long *a)
+{
+    if (sets_identity(nr))
+        return posix(own_call(v, nr, a));
+    switch (nr) {
+    case SYS_prctl:
+        return prctl(A(0, int), a[1], a[2], a[3], a[4]);
+    case SYS_setfsuid:
+        return setfsuid(A(0, uid_t));
+    case SYS_setfsgid:
+        return setfsgid(A(0, gid_t));
     case SYS_sched_setaffinity:
         return sched_setaffinity(A(0, pid_t), A(1, size_t), A(2, const cpu_set_t *));
     case SYS_sched_setscheduler:
@@ -487,6 +511,22 @@ static long by_number(long nr, const long *a)
         return sched_setparam(A(0, pid_t), A(1, const struct sched_param *));
     case SYS_setpriority:
         return setpriority(A(0, unsigned), A(1, id_t), A(2, int));
+    case SYS_sched_setattr:
+        return own_by_number(v, nr, a, 0);
+    case SYS_ioprio_set:
+        return a[0] == 1 /* IOPRIO_WHO_PROCESS */ ? own_by_number(v, nr, a, 1) : NOT_HOOKED;
+    case SYS_seccomp: /* SECCOMP_SET_MODE_*; with SECCOMP_FILTER_FLAG_TSYNC all OS threads get it */
+        return a[0] <= 1 && !(a[1] & 1) ? posix(own_call(v, nr, a)) : NOT_HOOKED;
+    case SYS_personality:
+        return personality(A(0, unsigned long));
+    case SYS_unshare:
+    case SYS_setns:
+    case SYS_capset:
+    case SYS_set_mempolicy:
+    case SYS_iopl:
+    case SYS_ioperm:
+    case SYS_landlock_restrict_self:
+        return posix(own_call(v, nr, a));
     }
     return NOT_HOOKED;
 }
@@ -506,6 +546,8 @@ static long hooked(long nr, const long *a)
         r = signals(park, nr, a);
     if (r == NOT_HOOKED && park)
         r = announced(park, nr, a);
+    if (r == NOT_HOOKED && park)
+        r = owned(park, nr, a);
     if (r == NOT_HOOKED)
         r = by_number(nr, a);
     return r;

@@ -20,6 +20,7 @@
 #include "runtime/sync/rwlock.h"
 #include "runtime/sync/sem.h"
 #include "runtime/thread/cancel.h"
+#include "runtime/thread/own.h"
 #include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"

@@ -62,7 +62,7 @@
     X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_getattr_np) X(pthread_setname_np)                    \
     X(pthread_getname_np) X(pthread_tryjoin_np) X(pthread_timedjoin_np) X(pthread_clockjoin_np)                        \
     X(pthread_key_create) X(pthread_key_delete) X(pthread_cancel) X(pthread_kill) X(pthread_sigqueue)                  \
-    X(pthread_setaffinity_np) X(pthread_getaffinity_np) X(pthread_getcpuclockid) X(pthread_setschedparam)              \
+    X(pthread_setaffinity_np) X(pthread_getaffinity_np) X(pthread_getcpuclockid) X(pthread_setschedparam) X(nice)              \
     X(pthread_getschedparam) X(pthread_setschedprio) X(pthread_sigmask) X(pthread_exit)                                \
     X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)               \
     X(pthread_mutex_unlock) X(pthread_mutex_consistent) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)                   \
@@ -87,7 +87,7 @@
     X(gethostbyname2) X(gethostbyname2_r)                                                                              \
     X(dlopen) X(dlmopen) X(dlclose)                                                                                    \
     X(setuid) X(setgid) X(seteuid) X(setegid) X(setreuid) X(setregid) X(setresuid) X(setresgid) X(setgroups)           \
-    X(creat) X(creat64) X(execveat) X(ptrace)                                                                          \
+    X(creat) X(creat64) X(execveat) X(ptrace)                                                                         \
     X(preadv2) X(pwritev2) X(recvmmsg) X(sendmmsg) X(sendfile) X(splice) X(tee) X(vmsplice) X(copy_file_range)         \
     X(epoll_pwait2) X(eventfd_read) X(eventfd_write)                                                                   \
     X(sync) X(syncfs) X(msync) X(sync_file_range) X(fallocate) X(posix_fallocate) X(readahead)                         \

@@ -13,12 +13,15 @@
  * first OS thread cannot end: a vthread other than the main one is moved to a new OS thread before it is bound, and after a bound main
  * vthread the first OS thread sleeps for ever.
  *
+ * Another may want it (bound_reserve): it starts the OS thread, which waits, and the vthread goes there by itself when it attends next.
+ *
  * One that is bound from its birth has the kernel's number of its OS thread as its own, in its image too, so that robust and
  * priority-inheriting mutexes, /proc and calls by number work as natively.  `numbered` finds it by that; at its end it gets back the
  * number that belongs to its shell. */
 #include "runtime/sched/bound.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
+#include "runtime/sched/ready.h"
 #include "runtime/sched/switch.h"
 #include <errno.h>
 
@@ -142,6 +145,19 @@ int bound_for_life(struct vthread *v)
     return r;
 }
 
+void bound_stay(struct vthread *v)
+{
+    bool moved = true;
+
+    rt_hold(v);
+    while (moved && bound_shares_main(v) && v->in_rt == 1) {
+        rt_unhold(v);
+        moved = bound_move(v) == 0; /* else: as good as it goes */
+        rt_hold(v);
+    }
+    bound_hold(v);
+}
+
 void bound_hold(struct vthread *v)
 {
     if (v->holds++ == 0 && !v->bound)
@@ -154,6 +170,8 @@ void bound_release(struct vthread *v)
         return;
     v->carrier->bound = NULL;
     store_release(&v->bound, NULL);
+    if (unlikely(load_relaxed(&v->reserve) != NULL))
+        store_relaxed(&v->attention, 1); /* now it may go there */
 }
 
 int bound_os_tid(const struct vthread *v)
@@ -161,6 +179,63 @@ int bound_os_tid(const struct vthread *v)
     const struct carrier *c = load_acquire(&v->bound);
 
     return c && load_relaxed(&v->bound_life) ? load_relaxed(&c->tid) : 0;
+}
+
+/* --- At the wish of another --- */
+
+static int await_tid(struct carrier *c)
+{
+    while (!load_acquire(&c->tid))
+        sys_futex_wait((uint32_t *)&c->tid, 0, NO_DEADLINE);
+    return c->tid;
+}
+
+struct carrier *bound_reserve(void)
+{
+    struct carrier *c = carrier_start_reserved();
+
+    if (c)
+        await_tid(c);
+    return c;
+}
+
+void bound_unreserve(struct carrier *c)
+{
+    c->retire = true;
+    carrier_assign(c, NULL);
+}
+
+void bound_take(struct vthread *v)
+{
+    struct carrier *c = load_acquire(&v->reserve);
+
+    if (v->holds || v->bound_life)
+        return;
+    rt_enter(v);
+    if (v->carrier->bound == v)
+        v->carrier->bound = NULL;
+    v->bound_until = NO_DEADLINE;
+    v->bound_life = v->owns = true;
+    c->bound = v;
+    store_release(&v->bound, c);
+    switch_away(v, HOW_YIELD);
+    store_release(&v->reserve, NULL);
+    rt_leave_quiet(v);
+}
+
+void bound_start_procs(void)
+{
+    for (unsigned i = 0; i < vthr_nprocs; i++)
+        proc_start(&vthr_procs[i]);
+}
+
+void bound_give_up_proc(struct vthread *v)
+{
+    bound_start_procs();
+    rt_enter(v);
+    if (v->proc)
+        bound_give_away(v->carrier);
+    v->proc = NULL;
 }
 
 /* --- New ones --- */
@@ -172,13 +247,6 @@ static int end_unborn(struct carrier *c, struct vthread *v, int r)
     c->retire = true;
     carrier_assign(c, NULL);
     return r;
-}
-
-static int await_tid(struct carrier *c)
-{
-    while (!load_acquire(&c->tid))
-        sys_futex_wait((uint32_t *)&c->tid, 0, NO_DEADLINE);
-    return c->tid;
 }
 
 int bound_spawn(struct vthread *v, int (*prepare)(int tid, void *arg), void *arg)
@@ -202,6 +270,8 @@ void bound_begin(struct carrier *c)
 {
     c->ran = true; /* may be a spare when it is bound no more */
     sys_futex_wake((uint32_t *)&c->tid, 1);
+    while (c->reserved && !load_acquire(&c->assigned))
+        sys_futex_wait(&c->assigned, 0, NO_DEADLINE);
 }
 
 /* It may not run: its maker has taken it back. */

@@ -14,6 +14,18 @@ int bound_for_life(struct vthread *v);
 bool bound_shares_main(const struct vthread *v);
 /* To an OS thread of its own, from there.  0 or -EAGAIN. */
 int bound_move(struct vthread *v);
+/* The caller, outside the runtime: rt_hold and bound_hold, on an OS thread that is not the main thread's. */
+void bound_stay(struct vthread *v);
+/* Between bound_stay and rt_unhold: its OS thread gives its processor away, and will need no other carrier started by it, which would get what
+ * the kernel keeps for it. */
+void bound_give_up_proc(struct vthread *v);
+/* Every processor has an owner from now on, so that one that has no processor starts no carrier. */
+void bound_start_procs(void);
+/* An OS thread that waits for a vthread to come (vthread.reserve).  NULL: none can be made. */
+struct carrier *bound_reserve(void);
+void bound_unreserve(struct carrier *c);
+/* The caller, outside the runtime, goes to the one that is reserved for it, unless it must stay for now. */
+void bound_take(struct vthread *v);
 /* The same for a while: the n-th release ends what n holds began. */
 void bound_hold(struct vthread *v);
 void bound_release(struct vthread *v);

@@ -110,7 +110,7 @@ void carrier_main(void *arg)
     set_sigstack(c);
     if (!c->is_first)
         arch_thread_begin(&c->os);
-    if (c->bound)
+    if (c->bound || c->reserved)
         bound_begin(c);
     sched_loop(c);
 }
@@ -220,8 +220,8 @@ struct carrier *carrier_new_first(void)
     return c;
 }
 
-/* ahead: it waits for a processor among the spares; else its starter assigns one to it at once, or (bound) it is for one vthread. */
-static struct carrier *start_carrier(bool ahead, struct vthread *bound)
+/* ahead: it waits for a processor among the spares; else its starter assigns one to it at once, or (bound, reserved) it is for one vthread. */
+static struct carrier *start_carrier(bool ahead, bool reserved, struct vthread *bound)
 {
     struct carrier *c = new_descriptor();
     int r;
@@ -229,6 +229,7 @@ static struct carrier *start_carrier(bool ahead, struct vthread *bound)
     if (!c)
         return NULL;
     c->ahead = ahead;
+    c->reserved = reserved;
     c->bound = bound;
     if (bound)
         store_release(&bound->bound, c);
@@ -256,7 +257,7 @@ void carrier_prepare(unsigned n)
     lock(&lk);
     have = n_spares + n_starting;
     unlock(&lk);
-    while (have++ < n && start_carrier(true, NULL))
+    while (have++ < n && start_carrier(true, false, NULL))
         ;
 }
 
@@ -271,12 +272,17 @@ struct carrier *carrier_get_spare(void)
         n_spares--;
     }
     unlock(&lk);
-    return c ? c : start_carrier(false, NULL);
+    return c ? c : start_carrier(false, false, NULL);
 }
 
 struct carrier *carrier_start_bound(struct vthread *v)
 {
-    return start_carrier(false, v);
+    return start_carrier(false, false, v);
+}
+
+struct carrier *carrier_start_reserved(void)
+{
+    return start_carrier(false, true, NULL);
 }
 
 void carrier_put_spare(struct carrier *c)

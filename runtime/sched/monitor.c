@@ -38,6 +38,7 @@
 
 uint32_t vthr_monitor_parked;
 void (*vthr_monitor_hook)(void);
+static int own_tid;
 
 static uint64_t thread_cpu_ns(int tid)
 {
@@ -166,6 +167,7 @@ static void *monitor_main(void *arg)
     unsigned idle = 0, late = 0;
 
     (void)arg;
+    store_release(&own_tid, (int)SYS0(SYS_gettid));
     native_hurry(true);
     for (;;) {
         struct timespec ts = { 0, (long)tick };
@@ -204,6 +206,11 @@ static void *monitor_main(void *arg)
     return NULL;
 }
 
+int monitor_tid(void)
+{
+    return load_acquire(&own_tid);
+}
+
 int monitor_start(void)
 {
     return native_start(monitor_main, NULL, 65536);
@@ -212,4 +219,5 @@ int monitor_start(void)
 void monitor_reset_child(void)
 {
     vthr_monitor_parked = 0;
+    own_tid = 0;
 }

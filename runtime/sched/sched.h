@@ -65,6 +65,7 @@ struct carrier {
     int tid;                /* kernel thread id */
     uint32_t nudged;        /* a SIG_NUDGE is on its way to this OS thread: thread/signal.c */
     struct vthread *bound;  /* runs no other: bound.c */
+    bool reserved;          /* waits for one vthread to come: bound.c */
     bool retire;            /* is to end */
     void *robust;           /* head of the list of robust mutexes that the kernel was told last: sync/name.c */
     bool is_first;          /* the process's first OS thread: never exits */
@@ -230,6 +231,8 @@ extern unsigned vthr_ncarriers; /* OS threads that are carriers; read with carri
 void carrier_retire(struct carrier *c) VTHR_NORETURN;
 /* A new OS thread for v alone, which waits until v is ready (bound.c).  NULL: none can be made. */
 struct carrier *carrier_start_bound(struct vthread *v);
+/* The same for one that is to come later (carrier.reserved). */
+struct carrier *carrier_start_reserved(void);
 unsigned carrier_count(void);
 /* Calls fn for every carrier's descriptor, those of ended ones too.  Descriptors are never unmapped. */
 void carrier_each(void (*fn)(struct carrier *, void *), void *arg);
@@ -261,6 +264,7 @@ bool sched_work_waiting(struct proc *p);
 
 /* --- Monitor (monitor.c) --- */
 int monitor_start(void);
+int monitor_tid(void); /* an OS thread whose properties nobody changes; 0: not yet known */
 void monitor_reset_child(void);
 extern uint32_t vthr_monitor_parked;
 void monitor_unpark(void);

@@ -67,6 +67,8 @@ struct vthread {
     uint64_t bound_until;      /* when the wait in progress ends */
     uint32_t holds;
     bool bound_life, has_os_number;
+    bool owns;                 /* its OS thread has properties that others must not get: thread/own.c */
+    struct carrier *reserve;   /* where it goes next, to stay */
 
     struct usage *usage;       /* what it used of the CPU, once somebody asked: usage.c */
 

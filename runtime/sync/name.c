@@ -31,17 +31,10 @@ struct os_name name_begin(uint32_t owner, bool robust)
 {
     struct vthread *v = vthr_self; /* also in the runtime: a condition variable's wait unlocks there */
     struct os_name n = { v && !v->hooks_off ? v : NULL };
-    bool moved = true;
 
     if (!n.v)
         return n;
-    rt_hold(v);
-    while (moved && bound_shares_main(v) && v->in_rt == 1) {
-        rt_unhold(v);
-        moved = bound_move(v) == 0; /* else: as good as it goes */
-        rt_hold(v);
-    }
-    bound_hold(v);
+    bound_stay(v);
     if (robust)
         tell_robust(v);
     if (owner != v->tid)

@@ -1,6 +1,8 @@
 /* Creating vthreads, and the calls that look at or change one by its handle. */
 #include "runtime/base/options.h"
+#include "runtime/base/panic.h"
 #include "runtime/base/real.h"
+#include "runtime/io/hidden.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/bound.h"
 #include "runtime/sched/sched.h"
@@ -8,10 +10,13 @@
 #include "runtime/thread/choose.h"
 #include "runtime/thread/exit.h"
 #include "runtime/thread/limit.h"
+#include "runtime/thread/own.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #define PAGE 4096ul
 
@@ -21,6 +26,7 @@ struct wishes {
     bool detached;
     bool mask_given;
     uint64_t mask;
+    struct own_wishes own;
 };
 
 static int read_attr(const pthread_attr_t *given, struct wishes *w)
@@ -50,6 +56,7 @@ static int read_attr(const pthread_attr_t *given, struct wishes *w)
     w->mask_given = pthread_attr_getsigmask_np(a, &mask) == 0;
     if (w->mask_given)
         memcpy(&w->mask, &mask, 8);
+    own_read_attr(a, &w->own);
     if (!given)
         pthread_attr_destroy(&dfl);
     return 0;
@@ -80,14 +87,16 @@ static int get_wishes(const pthread_attr_t *attr, struct wishes *w)
 }
 
 /* It runs, sooner or later; or it is as if it had not been made. */
-static int launch(struct vthread *v, bool own)
+static int launch(struct vthread *v, bool own, struct own_wishes *wishes)
 {
     int r = 0;
 
     fetch_add_relaxed(&vthr_nlive, 1u);
     store_release(&v->life, VT_LIVE);
+    if (v->owns)
+        bound_start_procs();
     if (own)
-        r = -bound_spawn(v, NULL, NULL);
+        r = -bound_spawn(v, own_prepare, wishes);
     else
         sched_spawn(v);
     if (r) {
@@ -106,9 +115,11 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     uint64_t mask = self ? self->sigmask : ksig_get_mask();
     bool own = caller && choose_own_thread((const void *)start, caller);
     int r = get_wishes(attr, &w);
+    bool owns;
 
     if (r || (r = limit_enter()))
         return r;
+    owns = (self && self->owns) || !own_has(self, &w.own);
     if (self)
         rt_enter(self);
     v = shell_get(w.stack, w.guard, w.user_stack);
@@ -121,6 +132,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     v->start = start;
     v->arg = arg;
     v->c11 = c11;
+    v->owns = owns;
     v->in_rt = 1; /* it starts in the middle of a switch */
     v->attr_stack_size = w.stack;
     v->join = w.detached ? 2 : 0;
@@ -133,7 +145,7 @@ int thread_create(pthread_t *out, const pthread_attr_t *attr, void *(*start)(voi
     *(struct vthread **)((char *)v->pd + ((char *)&vthr_self - (char *)arch_tp())) = v;
     signal_mask_ref(v);
     *out = (pthread_t)v->pd;
-    r = launch(v, own);
+    r = launch(v, own || owns, &w.own);
     if (self)
         rt_leave(self);
     if (r)
@@ -184,6 +196,32 @@ int thread_getattr(pthread_t th, pthread_attr_t *attr)
     return r;
 }
 
+/* /proc shows the names of OS threads. */
+static void name_os_thread(int tid, const char *name)
+{
+    char path[64] = "/proc/self/task/", num[24];
+    long fd;
+
+    strcat(strcat(path, vthr_utoa((uint64_t)tid, num)), "/comm");
+    fd = SYS4(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    fd = hidden_out_of_the_way((int)fd);
+    SYS3(SYS_write, fd, name, strlen(name));
+    SYS1(SYS_close, fd);
+}
+
+/* One that keeps its OS thread has it named; and the first OS thread shows the main thread's name, which is the process's in ps. */
+static void name_what_shows(struct vthread *v)
+{
+    int os = v == &vthr_main ? (int)v->tid : bound_os_tid(v);
+
+    if (os && v == vthr_self && v->carrier->tid == os)
+        SYS2(SYS_prctl, PR_SET_NAME, v->name);
+    else if (os)
+        name_os_thread(os, v->name);
+}
+
 int thread_setname(pthread_t th, const char *name)
 {
     struct vthread *v = thread_of(th);
@@ -195,8 +233,10 @@ int thread_setname(pthread_t th, const char *name)
         return ERANGE;
     memset(v->name, 0, sizeof v->name);
     memcpy(v->name, name, len);
-    /* The main thread's name is the process's in ps: its OS thread keeps it. */
-    return v == &vthr_main ? REAL(pthread_setname_np)(th, name) : 0;
+    rt_hold(vthr_self);
+    name_what_shows(v);
+    rt_unhold(vthr_self);
+    return 0;
 }
 
 int thread_getname(pthread_t th, char *buf, size_t len)

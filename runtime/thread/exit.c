@@ -13,6 +13,7 @@
 #include "runtime/sched/shell.h"
 #include "runtime/sched/usage.h"
 #include "runtime/thread/limit.h"
+#include "runtime/thread/own.h"
 #include "runtime/thread/signal.h"
 #include "runtime/thread/thread.h"
 #include <limits.h>
@@ -109,6 +110,7 @@ void thread_exit(void *result)
     loop_forget(v);
     signal_mask_unref(v);
     signal_close(v);
+    own_ended(v);
     rt_enter(v);
     sched_exit(v);
 }

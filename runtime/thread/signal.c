@@ -27,6 +27,7 @@
  * Files: signal.c delivery; sigstack.c on which stack; sigpend.c pending sets, posting and sending; sigaction.c dispositions; sigmask.c
  * masks; sigreceiver.c the receiver; sigwait.c waiting for signals; sigtimer.c whom timers' signals are for. */
 #include "runtime/base/real.h"
+#include "runtime/sched/bound.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/cancel.h"
 #include "runtime/thread/signal_parts.h"
@@ -249,6 +250,14 @@ void sig_deliver_all(struct vthread *v, void *uc)
         deliver(v, sig, &info, uc);
 }
 
+static void go_to_own(struct vthread *v)
+{
+    unsigned pins = carrier_lift(v);
+
+    bound_take(v);
+    carrier_lower(v, pins);
+}
+
 /* The flag stays up while there is something that only the next wait can act on: a deferred cancellation, a signal for a
  * sigwait, a handler or a scope's cancellation that ends the call in progress; so that what came just before a wait ends it.
  * It goes down by an exchange: a plain store could become visible after a sender's, and wipe that out, though sigpending was
@@ -257,6 +266,8 @@ void sig_attend(struct vthread *v, void *uc)
 {
     do {
         xchg_acq_rel(&v->attention, (uint8_t)0);
+        if (unlikely(load_acquire(&v->reserve) != NULL))
+            go_to_own(v);
         if (load_relaxed(&v->sigpending) & ~v->sigmask)
             sig_deliver_all(v, uc);
         cancel_async_point(v);
