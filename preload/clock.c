@@ -33,6 +33,14 @@ static VTHR_NOINLINE int thread_clock(clockid_t clk, struct timespec *t)
     return 0;
 }
 
+clockid_t clock_for_timer(clockid_t clk)
+{
+    struct vthread *v = of_thread(clk) && vthr_active && vthr_parkable() ? owner(clk) : NULL;
+    int tid = v ? own_tid(v) : 0;
+
+    return tid ? (clockid_t)(~(unsigned)tid << 3 | 6) : clk;
+}
+
 HOOK VTHR_EARLY int clock_gettime(clockid_t clk, struct timespec *t)
 {
     return likely(!of_thread(clk)) ? REAL(clock_gettime)(clk, t) : thread_clock(clk, t);

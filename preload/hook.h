@@ -74,6 +74,9 @@ static inline bool traces_for_itself(long request)
 /* A system call that sets a property of the thread whose number is its argument i, 0 being the caller, v. */
 long own_by_number(struct vthread *v, long nr, const long *a, unsigned i) VTHR_HIDDEN;
 
+/* A timer on a thread's CPU time is the kernel's: that thread gets an OS thread of its own, whose clock this is.  Others as they are. */
+clockid_t clock_for_timer(clockid_t clk) VTHR_HIDDEN;
+
 /* A new descriptor, or -1. */
 static inline int fresh(int fd)
 {

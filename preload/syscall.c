@@ -422,7 +422,7 @@ static long raw_timer_create(clockid_t clk, const struct sigevent *event, int *t
 {
     struct sigevent kernel;
     uint32_t tid = event && !bad_address(event) ? signal_timer_event(event, &kernel) : 0;
-    long r = REAL(syscall)(SYS_timer_create, clk, tid ? &kernel : event, timer);
+    long r = REAL(syscall)(SYS_timer_create, clock_for_timer(clk), tid ? &kernel : event, timer);
 
     if (r == 0)
         signal_timer_made(*timer, tid);

@@ -1,11 +1,14 @@
 // What the kernel keeps for a thread, and a thread sets for itself or for another, is that one's: not its neighbours' on the same OS
 // thread, and it keeps it wherever it goes on.  What is not permitted here fails, and changes nothing.
 #include "check.h"
+#include <linux/capability.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <sys/fsuid.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 enum { OTHERS = 6, ROUNDS = 40 };
@@ -21,9 +24,14 @@ static void wait_for(sem_t *s)
 
 // All that is looked at, in one line.
 struct look {
-    int policy, priority, nice, slack, no_new_privs, keepcaps, pdeathsig, fsuid, cpus;
+    int policy, priority, nice, slack, no_new_privs, keepcaps, pdeathsig, fsuid, fsgid, cpus, persona;
     char name[16];
+    ino_t directory;
+    struct __user_cap_data_struct caps[2];
 };
+
+extern int capset(void *header, const void *data);
+static struct __user_cap_header_struct capabilities = {_LINUX_CAPABILITY_VERSION_3, 0};
 
 static struct look look(void)
 {
@@ -41,6 +49,12 @@ static struct look look(void)
     l.keepcaps = prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0);
     CHECK_EQ(prctl(PR_GET_PDEATHSIG, &l.pdeathsig, 0, 0, 0), 0);
     l.fsuid = setfsuid((uid_t)-1);
+    l.fsgid = setfsgid((gid_t)-1);
+    l.persona = personality(0xffffffff);
+    CHECK_EQ(syscall(SYS_capget, &capabilities, l.caps), 0);
+    struct stat st;
+    CHECK_EQ(stat(".", &st), 0);
+    l.directory = st.st_ino;
     CHECK_EQ(pthread_getaffinity_np(pthread_self(), sizeof set, &set), 0);
     l.cpus = CPU_COUNT(&set);
     CHECK_EQ(prctl(PR_GET_NAME, l.name, 0, 0, 0), 0);
@@ -142,6 +156,36 @@ static int set_fsuid(void)
     setfsuid(4321);
     return 0;
 }
+static int set_fsgid(void)
+{
+    if (geteuid() != 0)
+        return 1;
+    setfsgid(4321);
+    return 0;
+}
+static int set_caps(void)
+{
+    struct look l = look();
+    l.caps[0].effective &= ~(1u << CAP_NET_RAW);
+    CHECK_EQ(capset(&capabilities, l.caps), 0);
+    l.caps[0].permitted = l.caps[1].permitted = -1u; // more than it has
+    CHECK_ERRNO(capset(&capabilities, l.caps), EPERM);
+    return 0;
+}
+static int set_persona(void)
+{
+    int was = look().persona;
+    CHECK_EQ(personality((unsigned)was | ADDR_NO_RANDOMIZE), was);
+    return 0;
+}
+static int set_directory(void)
+{
+    CHECK_ERRNO(setns(-1, 0), EBADF);
+    CHECK_ERRNO(unshare(CLONE_FS | CLONE_NEWUSER | CLONE_THREAD), EINVAL);
+    if (unshare(CLONE_FS)) // a filter of system calls may forbid it
+        return errno;
+    return chdir("/proc");
+}
 static int set_name(void)
 {
     return prctl(PR_SET_NAME, "a name of twenty letters", 0, 0, 0);
@@ -160,7 +204,7 @@ static int set_affinity(void)
 static const struct change changes[] = {
     {"policy", set_policy}, {"batch", set_batch},     {"fifo", set_fifo},           {"rr", set_rr},
     {"nice", set_nice},     {"priority", set_priority}, {"slack", set_slack},     {"no_new_privs", set_no_new_privs},
-    {"keepcaps", set_keepcaps}, {"pdeathsig", set_pdeathsig}, {"fsuid", set_fsuid}, {"name", set_name},
+    {"keepcaps", set_keepcaps}, {"pdeathsig", set_pdeathsig}, {"fsuid", set_fsuid}, {"fsgid", set_fsgid}, {"caps", set_caps}, {"persona", set_persona}, {"directory", set_directory}, {"name", set_name},
     {"affinity", set_affinity},
 };
 
