@@ -10,6 +10,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #define NOT_HOOKED LONG_MIN
 #define A(i, type) ((type)a[i])
@@ -210,6 +211,10 @@ static long waits(struct vthread *v, long nr, const long *a)
             return failed(EINVAL);
         return posix(io_epoll_wait(v, FD(0), A(1, struct epoll_event *), A(2, int), A(3, const struct timespec *),
                                    A(4, const uint64_t *)));
+    case SYS_setitimer:
+        return setitimer(A(0, int), A(1, const struct itimerval *), A(2, struct itimerval *));
+    case SYS_alarm:
+        return alarm(A(0, unsigned));
     case SYS_nanosleep:
         return nanosleep(A(0, const struct timespec *), A(1, struct timespec *));
     case SYS_clock_nanosleep:

@@ -31,6 +31,8 @@ int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadl
  * (tid 0: a timer of any other kind). */
 uint32_t signal_timer_event(const struct sigevent *event, struct sigevent *kernel);
 void signal_timer_made(int timer, uint32_t tid);
+/* Instances of sig that the kernel has for the process, or had, are with their threads now.  v is the caller. */
+void signal_settle(struct vthread *v, int sig);
 
 /* A pending SIGPIPE that the kernel kept for this OS thread becomes the vthread's. */
 void signal_sigpipe(struct vthread *v);

@@ -14,6 +14,7 @@
 static int receiver_tid;
 static uint32_t receiver_gen; /* futex: the change of the masks' union that the receiver has seen */
 static siginfo_t received;    /* receiver only: set by its trampoline */
+static uint32_t asked, answered; /* rounds of the receiver: signal_settle.  answered: futex */
 
 /* The kernel lets nobody send what looks like its own or kill's (si_code >= 0, rt_sigqueueinfo(2)), not even the process to
  * itself: such a signal goes back with another code, and gets its own again where it is taken. */
@@ -130,6 +131,38 @@ void sig_receiver_wait(uint32_t gen)
         sys_futex_wait(&receiver_gen, seen, NO_DEADLINE);
 }
 
+/* Between two rounds the receiver has taken nothing that it has not dispatched. */
+static void await_round(void)
+{
+    uint32_t round = fetch_add_acq_rel(&asked, 1u) + 1, seen;
+
+    sig_receiver_poke();
+    while ((int32_t)((seen = load_acquire(&answered)) - round) < 0)
+        sys_futex_wait(&answered, seen, NO_DEADLINE);
+}
+
+static void answer(void)
+{
+    uint32_t round = load_acquire(&asked);
+
+    if (xchg_acq_rel(&answered, round) != round)
+        sys_futex_wake(&answered, 1 << 30);
+}
+
+void signal_settle(struct vthread *v, int sig)
+{
+    uint64_t pending;
+    uint32_t gen;
+
+    rt_hold(v);
+    do {
+        await_round();
+        pending = 0;
+        SYS2(SYS_rt_sigpending, &pending, 8);
+    } while (pending & SIGBIT(sig) & sig_unblocked_union(&gen) & ~sig_held_back());
+    rt_unhold(v);
+}
+
 static uint64_t dump_bit(void)
 {
     return vthr_config.dump_signal ? SIGBIT(vthr_config.dump_signal) : 0;
@@ -147,6 +180,7 @@ static void *receiver_main(void *arg)
         /* Everything is blocked here: whatever was removed from the union before gen can no longer be taken. */
         if (xchg_acq_rel(&receiver_gen, gen) != gen)
             sys_futex_wake(&receiver_gen, 1 << 30);
+        answer();
         received.si_signo = 0;
         SYS2(SYS_rt_sigsuspend, &mask, 8);
         if (received.si_signo)
@@ -216,6 +250,7 @@ int signal_start(struct vthread *main_v)
     sig_masks_reset();
     receiver_tid = 0;
     receiver_gen = 0;
+    asked = answered = 0;
     signal_mask_ref(main_v);
     r = start_receiver();
     if (r)
