@@ -49,6 +49,7 @@
 #include <syslog.h>
 #include <termios.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 #include <utmp.h>
 
@@ -62,7 +63,7 @@
     X(pthread_create) X(pthread_join) X(pthread_detach) X(pthread_getattr_np) X(pthread_setname_np)                    \
     X(pthread_getname_np) X(pthread_tryjoin_np) X(pthread_timedjoin_np) X(pthread_clockjoin_np)                        \
     X(pthread_key_create) X(pthread_key_delete) X(pthread_cancel) X(pthread_kill) X(pthread_sigqueue)                  \
-    X(pthread_setaffinity_np) X(pthread_getaffinity_np) X(pthread_getcpuclockid) X(pthread_setschedparam) X(nice)              \
+    X(pthread_setaffinity_np) X(pthread_getaffinity_np) X(pthread_getcpuclockid) X(pthread_setschedparam) X(nice) X(getcontext) X(setcontext) X(swapcontext) X(makecontext)              \
     X(pthread_getschedparam) X(pthread_setschedprio) X(pthread_sigmask) X(pthread_exit)                                \
     X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock) X(pthread_mutex_clocklock)               \
     X(pthread_mutex_unlock) X(pthread_mutex_consistent) X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_clockwait)                   \
