@@ -97,9 +97,7 @@ HOOK int fcntl(int fd, int cmd, ...)
     va_start(ap, cmd);
     arg = va_arg(ap, void *);
     va_end(ap);
-    if (!v)
-        return REAL(fcntl)(fd, cmd, arg);
-    if (cmd == F_SETLKW || cmd == F_OFD_SETLKW) {
+    if (v && (cmd == F_SETLKW || cmd == F_OFD_SETLKW)) {
         long got = SYS3(SYS_fcntl, fd, cmd == F_SETLKW ? F_SETLK : F_OFD_SETLK, arg);
 
         if (got != -EAGAIN && got != -EACCES)
@@ -107,9 +105,11 @@ HOOK int fcntl(int fd, int cmd, ...)
         return (int)posix(BLOCKING(v, true, true, SYS_fcntl, fd, cmd, arg, 0, 0, 0));
     }
     r = REAL(fcntl)(fd, cmd, arg);
+    if (!vthr_active || r < 0)
+        return r;
     if (cmd == F_SETFL)
-        fd_modes_changed();
-    else if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && r >= 0)
+        fd_mode_set(fd, !((intptr_t)arg & O_NONBLOCK));
+    else if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
         fd_fresh(r);
     return r;
 }
@@ -126,8 +126,8 @@ HOOK int ioctl(int fd, unsigned long req, ...)
     arg = va_arg(ap, void *);
     va_end(ap);
     r = REAL(ioctl)(fd, req, arg);
-    if (vthr_active && req == FIONBIO)
-        fd_modes_changed();
+    if (vthr_active && req == FIONBIO && r == 0)
+        fd_mode_set(fd, *(const int *)arg == 0);
     return r;
 }
 

@@ -91,8 +91,8 @@ static void print_pollers(void)
     line("pollers' epoll_ctl, at most", SUM(poller.count.changes));
     line("pollers' sleeps in ppoll", SUM(poller.count.sleeps));
     line("pollers' wakeups by eventfd", SUM(poller.count.wakeups));
-    line("pollers' timerfd_settime", SUM(poller.count.armings));
-    line("pollers' timerfd expirations", SUM(poller.count.timeouts));
+    line("pollers' sleeps with a deadline", SUM(poller.count.armings));
+    line("pollers' sleeps until it", SUM(poller.count.timeouts));
 }
 
 static void print_timers(void)

@@ -11,6 +11,7 @@
 #include "runtime/arch/context.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -86,6 +87,8 @@ long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a,
             block_end(v);
         }
         v->intr = v->cancellable = 0;
+        if (unlikely(r == -EPIPE))
+            signal_sigpipe(v);
         if (r != -EINTR)
             return r;
         cancel_point(v);

@@ -114,7 +114,9 @@ long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, 
     cancel_point(v);
     if (!d || (fd_learn_kind(d) != FD_STREAM && d->kind != FD_SOCKET))
         return SYS4(SYS_accept4, fd, a, alen, flags);
-    if (fd_is_blocking(d) && listens(fd))
+    if (fd_no_wait(d))
+        r = BLOCKING(v, false, true, SYS_accept4, fd, a, alen, flags, 0, 0);
+    else if (fd_is_blocking(d) && listens(fd))
         r = accept_in_turn(v, d, a, alen, flags);
     else
         r = SYS4(SYS_accept4, fd, a, alen, flags);
@@ -153,6 +155,8 @@ long io_connect(struct vthread *v, int fd, const struct sockaddr *a, socklen_t a
     cancel_point(v);
     if (!d || (fd_learn_kind(d) != FD_STREAM && d->kind != FD_SOCKET))
         return SYS3(SYS_connect, fd, a, alen);
+    if (fd_no_wait(d))
+        return BLOCKING(v, false, true, SYS_connect, fd, a, alen, 0, 0, 0);
     fl = SYS2(SYS_fcntl, fd, F_GETFL);
     if (fl < 0 || (fl & O_NONBLOCK))
         return SYS3(SYS_connect, fd, a, alen);

@@ -18,6 +18,7 @@
 static struct fdesc *chunks[MAX_CHUNKS];
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
 static uint32_t mode_epoch = 1, timeo_epoch = 1; /* raised by every change of any descriptor */
+static uint32_t cleared_epoch = 1;               /* raised when O_NONBLOCK is cleared on any */
 static int table_pid; /* whose table this is: a child that shares our memory (clone with CLONE_VM) must leave it alone */
 
 static bool on_read(struct poller_watch *w);
@@ -245,7 +246,7 @@ static void forget(struct fdesc *d)
     d->kind = FD_UNKNOWN;
     d->unwatched = false;
     d->family = FD_FAMILY_UNKNOWN;
-    d->mode_epoch = d->timeo_epoch = 0;
+    d->mode_epoch = d->timeo_epoch = d->no_wait = 0;
     for (int i = 0; i < 2; i++) {
         d->side[i].drained = false;
         d->side[i].misses = d->side[i].guesses = 0;
@@ -406,10 +407,6 @@ void fd_fresh_passed(const struct msghdr *m)
     }
 }
 
-void fd_modes_changed(void)
-{
-    fetch_add_acq_rel(&mode_epoch, 1u);
-}
 void fd_timeouts_changed(void)
 {
     fetch_add_acq_rel(&timeo_epoch, 1u);
@@ -426,6 +423,25 @@ void fd_note_mode(struct fdesc *d, bool blocking)
 {
     d->blocking = blocking;
     d->mode_epoch = load_relaxed(&mode_epoch);
+    d->no_wait = blocking ? 0 : load_relaxed(&cleared_epoch);
+}
+void fd_mode_set(int fd, bool blocking)
+{
+    struct fdesc *d = blocking ? NULL : fd_peek(fd);
+
+    if (blocking)
+        fetch_add_acq_rel(&cleared_epoch, 1u);
+    fetch_add_acq_rel(&mode_epoch, 1u);
+    if (d)
+        d->no_wait = load_relaxed(&cleared_epoch);
+}
+bool fd_no_wait(const struct fdesc *d)
+{
+    return load_relaxed(&d->no_wait) == load_relaxed(&cleared_epoch);
+}
+void fd_not_no_wait(struct fdesc *d)
+{
+    store_relaxed(&d->no_wait, 0u);
 }
 void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from)
 {
@@ -447,6 +463,7 @@ enum fd_kind fd_learn_kind(struct fdesc *d)
         return d->kind;
     if (SYS2(SYS_fstat, d->fd, &st) < 0)
         return FD_UNKNOWN;
+    d->anonymous = (st.st_mode & S_IFMT) == 0;
     if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISBLK(st.st_mode))
         k = FD_FILE;
     else if (!S_ISSOCK(st.st_mode))
@@ -472,11 +489,12 @@ bool fd_is_local(struct fdesc *d)
 
 bool fd_is_blocking(struct fdesc *d)
 {
-    uint32_t epoch = load_acquire(&mode_epoch);
+    uint32_t epoch = load_acquire(&mode_epoch), cleared = load_acquire(&cleared_epoch);
     long fl = SYS2(SYS_fcntl, d->fd, F_GETFL);
 
     d->blocking = fl >= 0 && !(fl & O_NONBLOCK);
     d->mode_epoch = epoch;
+    d->no_wait = fl >= 0 && (fl & O_NONBLOCK) ? cleared : 0;
     return d->blocking;
 }
 

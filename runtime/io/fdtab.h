@@ -51,9 +51,11 @@ struct fdesc {
     uint32_t closing;     /* inside a close bracket */
     uint8_t kind;         /* enum fd_kind */
     uint8_t family;       /* enum fd_family */
+    bool anonymous;       /* no file of any type: an eventfd, if it can be written to */
     bool unwatched;       /* epoll does not take it: whoever waits for it must block; written under lk */
     uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
     uint32_t mode_epoch, timeo_epoch;
+    uint32_t no_wait;     /* hint: O_NONBLOCK was set, and no call of ours has cleared it anywhere since (see fd_no_wait) */
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
     struct poller *home;  /* where the watchers are; NULL: none armed */
     uint32_t accepting;   /* 1: a vthread is in accept */
@@ -98,12 +100,17 @@ void fd_close_range_end(unsigned lo, unsigned hi);
 void fd_fresh(int fd);
 /* The same for all that came with a message (SCM_RIGHTS). */
 void fd_fresh_passed(const struct msghdr *m);
-/* Some descriptor's mode or timeouts changed.  All numbers forget theirs: several may share one description. */
-void fd_modes_changed(void);
+/* A descriptor's mode or timeouts were set.  All numbers forget theirs: several may share one description. */
+void fd_mode_set(int fd, bool blocking);
 void fd_timeouts_changed(void);
 bool fd_mode_known(const struct fdesc *d);
 bool fd_timeouts_known(const struct fdesc *d);
 void fd_note_mode(struct fdesc *d, bool blocking);
+/* The descriptor is believed to be in non-blocking mode: a call that may wait is made as it is, announced, and asks the kernel for
+ * nothing.  If the belief is wrong (another process cleared the flag) the call waits on its OS thread, as natively. */
+bool fd_no_wait(const struct fdesc *d);
+/* It was wrong. */
+void fd_not_no_wait(struct fdesc *d);
 void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from);
 
 enum fd_kind fd_learn_kind(struct fdesc *d);

@@ -5,7 +5,8 @@
  *
  * Such threads are as few as CPUs in programs of that kind.  A program with an epoll set for each of its many threads must
  * not get an OS thread for each: no more than MAX_LOOPS at a time are let.  One that parks in between, so that each wait is a
- * handoff, loses its credit and parks like others for the next TRIES waits. */
+ * handoff, loses its credit and parks like others for the next TRIES waits.  One whose last CREDIT waits were none also has its thread pointer told to
+ * the kernel (carrier_settle): each preemption would cost a trap otherwise. */
 #include "runtime/io/loop.h"
 #include "runtime/base/atomic.h"
 #include "runtime/sched/sched.h"
@@ -28,13 +29,23 @@ static bool begin(void)
     return true;
 }
 
+static void settle(struct vthread *v)
+{
+    rt_enter(v);
+    carrier_settle(v);
+    rt_leave(v);
+}
+
 bool loop_blocks(struct vthread *v)
 {
     if (v->loop_credit) {
         bool handoff = v->carrier->proc != NULL;
 
         if (!handoff) {
-            v->loop_credit += v->loop_credit < CREDIT;
+            if (v->loop_credit < CREDIT)
+                v->loop_credit++;
+            else if (!v->settled)
+                settle(v);
             return true;
         }
         if (v->loop_credit > HANDOFF) {

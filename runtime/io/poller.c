@@ -106,13 +106,21 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
         ev.io_stop(loop, io);
 }
 
+/* False: it is not there yet, though its reason is. */
+static bool take_kick(struct poller *p)
+{
+    uint64_t n;
+
+    if (SYS3(SYS_read, p->wakefd, &n, sizeof n) < 0)
+        return false;
+    p->count.wakeups++;
+    return true;
+}
+
 static bool on_wake(struct poller_watch *w)
 {
     struct poller *p = container_of(w, struct poller, wake);
-    uint64_t n;
-
-    SYS3(SYS_read, p->wakefd, &n, sizeof n);
-    p->count.wakeups++;
+    take_kick(p);
     return true;
 }
 
@@ -345,6 +353,7 @@ void poller_poll(struct poller *p)
     unlock(&p->lk);
 }
 
+/* Where libev sleeps, which knows whole milliseconds only. */
 static void arm_timer(struct poller *p, uint64_t deadline)
 {
     struct itimerspec its = { { 0, 0 }, { 0, 0 } };
@@ -361,38 +370,61 @@ static void arm_timer(struct poller *p, uint64_t deadline)
     p->armed_at = deadline;
 }
 
-/* After it the thread pointer is mended before libc needs it (arch/x86_64/tp.c).  Lock held, and released for the sleep. */
-static void sleep_and_look(struct poller *p, const uint32_t *still)
+/* On libev's epoll descriptor.  0: the deadline came and nothing else.  After it the thread pointer is mended before libc needs it
+ * (arch/x86_64/tp.c).  Lock held, and released for the sleep. */
+static long sleep_on(struct poller *p, int epfd, uint64_t deadline)
 {
-    struct pollfd on = { -1, POLLIN, 0 };
+    struct pollfd on = { epfd, POLLIN, 0 };
+    struct timespec left, *t = NULL;
+    long r;
+
+    p->count.sleeps++;
+    if (deadline != NO_DEADLINE) {
+        uint64_t now = now_ns(), ns = deadline > now ? deadline - now : 0;
+
+        left = (struct timespec){ (time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC) };
+        t = &left;
+        p->count.armings++;
+    }
+    store_relaxed(&p->in_wait, 1u);
+    unlock(&p->lk);
+    r = SYS5(SYS_ppoll, &on, 1, t, NULL, 8);
+    arch_tp_mend();
+    lock(&p->lk);
+    store_relaxed(&p->in_wait, 0u);
+    return r;
+}
+
+/* A sleep that ended because there is something to run is not followed by a look: events wait until that has had its turn, as they do where
+ * nobody slept.  Lock held. */
+static void sleep_and_look(struct poller *p, uint64_t deadline, const uint32_t *still)
+{
     uint32_t fired = p->fired;
+    int epfd;
 
     if (p->changed) {
         look(p);
         if (p->fired != fired)
             return;
     }
-    on.fd = p->epfd;
-    if (on.fd >= 0 && load_relaxed(still)) {
-        p->count.sleeps++;
-        store_relaxed(&p->in_wait, 1u);
-        unlock(&p->lk);
-        SYS5(SYS_ppoll, &on, 1, NULL, NULL, 8);
-        arch_tp_mend();
-        lock(&p->lk);
-        store_relaxed(&p->in_wait, 0u);
-    }
-    look(p);
+    epfd = p->epfd;
+    if (epfd < 0 || !load_relaxed(still))
+        look(p);
+    else if (sleep_on(p, epfd, deadline) == 0)
+        p->count.timeouts++; /* no event: nothing to look at */
+    else if (load_relaxed(still) || !take_kick(p))
+        look(p);
 }
 
 void poller_wait(struct poller *p, uint64_t deadline, const uint32_t *still)
 {
     lock(&p->lk);
-    arm_timer(p, deadline);
-    if (p->epfd >= 0)
-        sleep_and_look(p, still);
-    else
+    if (p->epfd >= 0) {
+        sleep_and_look(p, deadline, still);
+    } else {
+        arm_timer(p, deadline);
         ev.run(p->loop, load_relaxed(still) ? EVRUN_ONCE : EVRUN_NOWAIT);
+    }
     unlock(&p->lk);
 }
 

@@ -23,9 +23,9 @@ struct poller_watch {
 struct poller_counters {
     uint64_t looks;    /* epoll_wait */
     uint64_t sleeps;   /* ppoll */
-    uint64_t armings;  /* timerfd_settime */
+    uint64_t armings;  /* of these, with a deadline */
     uint64_t wakeups;  /* read of the eventfd; as many writes */
-    uint64_t timeouts; /* read of the timerfd */
+    uint64_t timeouts; /* and ended by it */
     uint64_t changes;  /* epoll_ctl at the most: watchers started and stopped, which libev may merge */
 };
 
@@ -33,7 +33,7 @@ struct poller {
     struct vthr_lock lk;
     void *loop;        /* struct ev_loop; protected by lk */
     int epfd;          /* libev's epoll descriptor; -1: not known, libev's own sleep is used */
-    int wakefd, tfd;   /* eventfd that ends a sleep; timerfd for the next deadline */
+    int wakefd, tfd;   /* eventfd that ends a sleep; timerfd for the next deadline, where epfd is not known */
     struct poller_watch wake, timer;
     struct ev_storage renewal; /* struct ev_fork: runs before libev makes its epoll descriptor anew */
     bool renewed;      /* it did: epfd is out of date */

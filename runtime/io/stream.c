@@ -2,7 +2,8 @@
  *
  * Each attempt is made non-blocking for itself alone: MSG_DONTWAIT on sockets, RWF_NOWAIT with offset -1 (the current position) on
  * pipes, eventfds and the like; the descriptor's own flags are never touched.  EAGAIN then means: wait, unless the
- * program itself set O_NONBLOCK.  Regular files, and descriptors on which RWF_NOWAIT does not work, are read by announced
+ * program itself set O_NONBLOCK.  Where it did, as far as is known, the call is made as it is (as_is): event loops have no use for
+ * the rest.  Regular files, and descriptors on which RWF_NOWAIT does not work, are read by announced
  * blocking calls (the latter after waiting for readiness).
  *
  * A blocking write goes on until all is written; what was written before an error or a signal is the result (write(2)). */
@@ -32,6 +33,21 @@ static long blocking_xfer(struct vthread *v, const struct xfer *x)
     return BLOCKING(v, false, true, x->write ? SYS_writev : SYS_readv, x->fd, x->iov, x->n, 0, 0, 0);
 }
 
+/* d may be NULL.  The call as the program made it, announced, if d is believed not to wait; else false. */
+static bool as_is(struct vthread *v, struct fdesc *d, long *r, long nr, long a, long b, long c, long e, long f, long g)
+{
+    bool owned = v->carrier->proc != NULL;
+
+    if (!d || !fd_no_wait(d))
+        return false;
+    *r = blocking_syscall(v, false, true, nr, a, b, c, e, f, g);
+    if (unlikely(owned && !v->carrier->proc)) /* it did wait */
+        fd_not_no_wait(d);
+    return true;
+}
+#define AS_IS(v, fd, r, nr, b, c, e, f, g) \
+    as_is((v), fd_peek(fd), (r), (nr), (fd), (long)(b), (long)(c), (long)(e), (long)(f), (long)(g))
+
 static int ready_now(int fd, bool write)
 {
     struct pollfd p = { fd, write ? POLLOUT : POLLIN, 0 };
@@ -39,12 +55,21 @@ static int ready_now(int fd, bool write)
     return (int)sys_poll_now(&p, 1);
 }
 
-/* A descriptor where neither flag works: wait until poll says ready, then call, announced. */
+/* A descriptor where neither flag works: wait until poll says ready, then call, announced.  An eventfd hardly ever has no room: it is
+ * not asked before it once had none. */
 static long other_xfer(struct vthread *v, struct fdesc *d, const struct xfer *x)
 {
+    struct fd_side *s = &d->side[FD_WRITE];
     struct io_wait w;
 
     io_wait_init(v, &w, d, x->write ? FD_WRITE : FD_READ);
+    if (x->write && d->anonymous && !s->misses) {
+        bool owned = v->carrier->proc != NULL;
+        long r = blocking_xfer(v, x);
+
+        s->misses = owned && !v->carrier->proc; /* it did wait */
+        return r;
+    }
     while (ready_now(x->fd, x->write) == 0 && fd_is_blocking(d)) {
         long r = io_wait_more(v, &w);
 
@@ -187,7 +212,10 @@ long io_read(struct vthread *v, int fd, void *buf, size_t n)
 {
     struct iovec iov = { buf, n };
     struct xfer x = { fd, &iov, 1, false, false };
+    long r;
 
+    if (AS_IS(v, fd, &r, SYS_read, buf, n, 0, 0, 0))
+        return r;
     if (n == 0 || n > SSIZE_MAX)
         return SYS3(SYS_read, fd, buf, n);
     return read_loop(v, &x);
@@ -195,7 +223,10 @@ long io_read(struct vthread *v, int fd, void *buf, size_t n)
 long io_readv(struct vthread *v, int fd, const struct iovec *iov, int n)
 {
     struct xfer x = { fd, iov, n, false, false };
+    long r;
 
+    if (AS_IS(v, fd, &r, SYS_readv, iov, n, 0, 0, 0))
+        return r;
     if (n <= 0 || n > IOV_MAX)
         return SYS3(SYS_readv, fd, iov, n);
     return read_loop(v, &x);
@@ -204,7 +235,10 @@ long io_readv(struct vthread *v, int fd, const struct iovec *iov, int n)
 long io_write(struct vthread *v, int fd, const void *buf, size_t n)
 {
     struct iovec iov = { (void *)(uintptr_t)buf, n };
+    long r;
 
+    if (AS_IS(v, fd, &r, SYS_write, buf, n, 0, 0, 0))
+        return r;
     if (n == 0 || n > SSIZE_MAX)
         return SYS3(SYS_write, fd, buf, n);
     return write_loop(v, fd, &iov, 1, false);
@@ -219,6 +253,8 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
     int at = 0;
     long r;
 
+    if (AS_IS(v, fd, &r, SYS_writev, iov, n, 0, 0, 0))
+        return r;
     if (n <= 0 || n > IOV_MAX)
         return SYS3(SYS_writev, fd, iov, n);
     cancel_point(v);
@@ -290,6 +326,8 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
     size_t done = 0;
     long r = 0;
 
+    if (as_is(v, d, &r, SYS_recvfrom, fd, (long)buf, (long)n, flags, (long)a, (long)alen))
+        return r;
     cancel_point(v);
     if (!d || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS6(SYS_recvfrom, fd, buf, n, flags, a, alen);
@@ -330,6 +368,8 @@ long io_recvmsg(struct vthread *v, int fd, struct msghdr *m, int flags)
     struct io_wait w;
     long r;
 
+    if (as_is(v, d, &r, SYS_recvmsg, fd, (long)m, flags, 0, 0, 0))
+        return r;
     cancel_point(v);
     if (!d || !m || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS3(SYS_recvmsg, fd, m, flags);
@@ -370,6 +410,8 @@ long io_sendto(struct vthread *v, int fd, const void *buf, size_t n, int flags, 
     size_t done = 0;
     long r;
 
+    if (as_is(v, d, &r, SYS_sendto, fd, (long)buf, (long)n, flags, (long)a, (long)alen))
+        return r;
     cancel_point(v);
     if (!d)
         return SYS6(SYS_sendto, fd, buf, n, flags, a, alen);
@@ -398,6 +440,8 @@ long io_sendmsg(struct vthread *v, int fd, const struct msghdr *m, int flags)
     struct io_wait w;
     long r;
 
+    if (as_is(v, d, &r, SYS_sendmsg, fd, (long)m, flags, 0, 0, 0))
+        return r;
     cancel_point(v);
     if (!d || !m || (flags & MSG_DONTWAIT))
         return SYS3(SYS_sendmsg, fd, m, flags);

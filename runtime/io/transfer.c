@@ -11,7 +11,6 @@
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/thread/cancel.h"
-#include "runtime/thread/signal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sock_diag.h>
@@ -151,8 +150,6 @@ static long transfer(struct vthread *v, const struct transfer *t, size_t n)
             return done ? (long)done : r;
         piece = piece_of(&t->out, n - done);
         r = t->call(v, t, piece);
-        if (r == -EPIPE && t->out.socket)
-            signal_sigpipe(v);
         if (r > 0)
             done += (size_t)r;
         if (r <= 0 || (size_t)r < piece || done == n || !more_in(&t->in))

@@ -171,6 +171,20 @@ void carrier_unpin(void)
     rt_unhold(v);
 }
 
+void carrier_settle(struct vthread *v)
+{
+    if (v->settled || !arch_tp_traps())
+        return;
+    arch_tp_pin(&v->carrier->os);
+    v->settled = 1;
+}
+
+void carrier_unsettle(struct vthread *v)
+{
+    v->settled = 0;
+    arch_tp_unpin(&v->carrier->os);
+}
+
 unsigned carrier_lift(struct vthread *v)
 {
     unsigned n = v->pins;

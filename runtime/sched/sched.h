@@ -39,6 +39,7 @@ struct proc {
     uint32_t next_streak;     /* times in a row that `next` overtook the queue */
     uint32_t since_poll, poll_quota;
     bool taken_over;          /* the owner's first poll since a handoff: who wakes then overtakes the queue */
+    uint8_t dry;              /* looks at the poller in a row, before a sleep, that found nothing: switch.c */
     uint32_t id;
     uint32_t sleeping;        /* 1: the owner sleeps in the poller, or is about to */
     uint32_t prng;
@@ -246,6 +247,10 @@ bool carrier_on_sigstack(const struct carrier *c, uintptr_t sp);
  * own).  No park in between.  Any thread. */
 void carrier_pin(void);
 void carrier_unpin(void);
+/* The vthread, in the runtime and without a processor, will stay on this OS thread for long, asleep in the kernel again and again: the kernel
+ * is told its thread pointer, so that no trap follows.  Undone when it stops. */
+void carrier_settle(struct vthread *v);
+void carrier_unsettle(struct vthread *v);
 /* Around handlers, which may park and come back on another carrier: takes the vthread's pins off, and puts as many on. */
 unsigned carrier_lift(struct vthread *v);
 void carrier_lower(struct vthread *v, unsigned n);

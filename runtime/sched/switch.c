@@ -12,6 +12,9 @@
 #include "runtime/sched/usage.h"
 #include "runtime/sched/waker.h"
 
+#define DRY_LOOKS 4
+#define NO_SLEEP_NS 20000ull /* a sleep that took no longer was none */
+
 static void mount(struct carrier *c, struct proc *p, struct vthread *v)
 {
     v->carrier = c;
@@ -55,6 +58,8 @@ void switch_away(struct vthread *v, enum switch_how how)
 
     if (unlikely(p && p->woke_at))
         waker_stops(p, v);
+    if (unlikely(v->settled))
+        carrier_unsettle(v);
     v->how = (uint8_t)how;
     v->proc = NULL;
     c->prev = v;
@@ -111,8 +116,25 @@ static void poll_now(struct proc *p)
         sched_wake_one();
 }
 
+/* Before a sleep.  A sleep ends at once when there are events, but then takes one system call more than a look that finds them; so
+ * there is no look where the last ones found nothing. */
+static struct vthread *look_once_more(struct proc *p)
+{
+    struct vthread *v;
+
+    if (p->dry >= DRY_LOOKS)
+        run_timers(p);
+    else
+        poll_now(p);
+    v = ready_find(p);
+    p->dry = v ? 0 : p->dry + (p->dry < DRY_LOOKS);
+    return v;
+}
+
 static void sleep_in_poller(struct proc *p)
 {
+    uint64_t began = p->now;
+
     store_relaxed(&p->sleeping, 1u);
     fetch_add_relaxed(&vthr_nsleeping, 1u);
     fence_seq_cst();
@@ -123,6 +145,8 @@ static void sleep_in_poller(struct proc *p)
     if (unlikely(load_relaxed(&vthr_monitor_parked)))
         monitor_unpark();
     run_timers(p);
+    if (p->now - began < NO_SLEEP_NS)
+        p->dry = 0;
     p->since_poll = 0;
     p->poll_quota = POLL_MIN + runq_len(&p->rq);
     if (runq_len(&p->rq) > 1 && load_relaxed(&vthr_nsleeping))
@@ -163,10 +187,8 @@ void sched_loop(struct carrier *c)
         if (p->since_poll >= p->poll_quota)
             poll_now(p);
         v = ready_find(p);
-        if (!v) {
-            poll_now(p);
-            v = ready_find(p);
-        }
+        if (!v)
+            v = look_once_more(p);
         if (!v) {
             sleep_in_poller(p);
             continue;

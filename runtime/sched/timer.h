@@ -2,7 +2,7 @@
  *
  * Why not libev's: its clock is a double that is read once per iteration, so a timer set late in an iteration fires
  * early unless the loop's time is updated first (two clock reads), and epoll rounds to milliseconds.  Here a sleeping
- * processor arms a timerfd with the earliest deadline instead (poller.c): never early, late by microseconds. */
+ * processor sleeps until the earliest deadline (poller.c): never early, late by microseconds. */
 #pragma once
 #include "runtime/base/lock.h"
 #include "runtime/sched/waiter.h"

@@ -46,6 +46,7 @@ struct vthread {
     uint8_t stopped;           /* the native API's scope around it is cancelled: such a wait fails (thread/cancel.h) */
     uint8_t loop_credit, loop_waits; /* see io/loop.c */
     uint8_t pins;              /* of its carrier, see carrier_pin */
+    uint8_t settled;           /* one more pin, until it stops: see carrier_settle */
     uint8_t hooks_off;         /* a vfork child runs in our memory: hooks pass everything through */
 
     /* Life */

@@ -53,7 +53,7 @@ static void at_child(void)
         return;
     arch_trap_off(); /* it is pinned, and stays so */
     if (v)
-        v->pins = 0;
+        v->pins = v->settled = 0;
     vthread_each(mark_gone, v);
     slab_reset_child();
     blocks_reset_child();

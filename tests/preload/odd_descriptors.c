@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <termios.h>
 
 static char dir[] = "/tmp/preload-XXXXXX", fifo[64];
@@ -24,6 +25,44 @@ static void *bystander(void *arg)
 {
     for (int i = 0; i < 10; i++)
         usleep(100);
+    return arg;
+}
+
+static volatile int broken_pipes;
+static __thread volatile int mine;
+
+static void on_pipe(int sig)
+{
+    broken_pipes += sig == SIGPIPE;
+    mine++;
+}
+
+// Without a reader: EPIPE, and the signal for the thread that wrote.
+static void *broken(void *arg)
+{
+    struct iovec v[2] = {{(char *)"a", 1}, {(char *)"b", 1}};
+    int p[2];
+    CHECK(signal(SIGPIPE, on_pipe) != SIG_ERR);
+    CHECK_EQ(mkfifo(fifo, 0600), 0);
+    int in = open(fifo, O_RDONLY | O_NONBLOCK), out = open(fifo, O_WRONLY);
+    CHECK(in >= 0 && out >= 0);
+    CHECK_EQ(write(out, "x", 1), 1);
+    CHECK_EQ(pipe(p), 0);
+    CHECK_EQ(write(p[1], "x", 1), 1);
+    close(in);
+    CHECK_ERRNO(write(out, "x", 1), EPIPE);
+    CHECK_ERRNO(writev(out, v, 2), EPIPE);
+    CHECK_ERRNO(tee(p[0], out, 1, 0), EPIPE);
+    CHECK_ERRNO(splice(p[0], NULL, out, NULL, 1, 0), EPIPE);
+    CHECK_EQ(fcntl(out, F_SETFL, O_WRONLY | O_NONBLOCK), 0);
+    CHECK_ERRNO(write(out, "x", 1), EPIPE);
+    CHECK_ERRNO(write(out, "x", 1), EPIPE);
+    printf("signals: %d, own %d\n", broken_pipes, mine);
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    close(out);
+    close(p[0]);
+    close(p[1]);
+    CHECK_EQ(unlink(fifo), 0);
     return arg;
 }
 
@@ -47,6 +86,7 @@ static void fifos(void)
         finish(w);
     }
     CHECK_EQ(unlink(fifo), 0);
+    finish(start(broken, NULL));
     puts("fifos");
 }
 

@@ -27,7 +27,7 @@ within "timers pending" 0 0
 within "timers pending at most" 1 12
 within switches 10 1000
 within "pollers' epoll_wait" 1 1000
-within "pollers' timerfd_settime" 1 1000
+within "pollers' sleeps with a deadline" 1 1000
 within stacks 10 20
 within "stacks' address space, KiB" 80 1000000000
 within "stacks' memory, KiB" 4 10000

@@ -370,11 +370,11 @@ TEST_F(Fdtab, BlockingModeIsAHint)
     EXPECT_FALSE(fd_is_blocking(d));
     EXPECT_TRUE(fd_mode_known(d));
     ASSERT_EQ(fcntl(p[0], F_SETFL, 0), 0);
-    fd_modes_changed();
+    fd_mode_set(p[0], true);
     EXPECT_FALSE(fd_mode_known(d));
     EXPECT_TRUE(fd_is_blocking(d));
     EXPECT_TRUE(fd_mode_known(d));
-    fd_modes_changed();
+    fd_mode_set(p[0], true);
     fd_note_mode(d, false);
     EXPECT_TRUE(fd_mode_known(d));
     EXPECT_FALSE(d->blocking);
@@ -384,6 +384,29 @@ TEST_F(Fdtab, BlockingModeIsAHint)
     int fd = p[0];
     close_(p[0]);
     EXPECT_FALSE(fd_is_blocking(fd_get(fd))) << "no descriptor";
+}
+
+TEST_F(Fdtab, NonBlockingModeIsBelievedUntilAnyIsCleared)
+{
+    struct fdesc *d = fd_get(p[0]), *e = fd_get(p[1]);
+
+    EXPECT_FALSE(fd_no_wait(d));
+    EXPECT_FALSE(fd_is_blocking(d));
+    EXPECT_TRUE(fd_no_wait(d)) << "asked";
+    fd_mode_set(p[1], false);
+    EXPECT_TRUE(fd_no_wait(d)) << "another one set";
+    EXPECT_TRUE(fd_no_wait(e)) << "set";
+    fd_mode_set(p[1], true);
+    EXPECT_FALSE(fd_no_wait(d)) << "may be the same description under another number";
+    EXPECT_FALSE(fd_no_wait(e));
+    fd_note_mode(d, false);
+    EXPECT_TRUE(fd_no_wait(d)) << "made so";
+    fd_not_no_wait(d);
+    EXPECT_FALSE(fd_no_wait(d)) << "was wrong";
+    fd_note_mode(d, false);
+    fd_close_begin(p[0]);
+    fd_close_end(p[0]);
+    EXPECT_FALSE(fd_no_wait(d)) << "another generation";
 }
 
 TEST_F(Fdtab, TimeoutsAreAskedOnce)
