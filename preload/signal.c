@@ -262,6 +262,18 @@ HOOK int tgkill(pid_t tgid, pid_t tid, int sig)
         return (int)posix(-ESRCH);
     return (int)posix(-pthread_kill((pthread_t)v->pd, sig));
 }
+static bool send_process(int sig, int code, union sigval value)
+{
+    siginfo_t info;
+
+    memset(&info, 0, sizeof info);
+    info.si_signo = sig;
+    info.si_code = code;
+    info.si_pid = getpid();
+    info.si_uid = getuid();
+    info.si_value = value;
+    return signal_send_process(sig, &info) == 0;
+}
 /* kill(2) to ourselves is delivered before it returns if no other thread may take it (POSIX, kill); the kernel would choose
  * the main thread first. */
 HOOK int kill(pid_t pid, int sig)
@@ -271,9 +283,19 @@ HOOK int kill(pid_t pid, int sig)
     if (!v || sig <= 0 || sig > 64 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP || pid != getpid() ||
         sig == (int)vthr_config.dump_signal)
         return REAL(kill)(pid, sig);
+    if (v != &vthr_main && send_process(sig, SI_USER, (union sigval){ 0 }))
+        return 0;
     if ((v->sigmask & SIGBIT(sig)) || (v != &vthr_main && !(vthr_main.sigmask & SIGBIT(sig))))
         return REAL(kill)(pid, sig);
     return (int)posix(signal_send_self(v, sig, SI_USER));
+}
+HOOK int sigqueue(pid_t pid, int sig, const union sigval value)
+{
+    struct vthread *v = vthr_parkable();
+
+    if (v && v != &vthr_main && pid == getpid() && send_process(sig, SI_QUEUE, value))
+        return 0;
+    return REAL(sigqueue)(pid, sig, value);
 }
 
 HOOK int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict t)

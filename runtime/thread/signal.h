@@ -20,6 +20,8 @@ int signal_mask(struct vthread *v, int how, const uint64_t *set, uint64_t *old);
 int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
 int signal_send(struct vthread *to, int sig, const siginfo_t *info);
 int signal_send_self(struct vthread *v, int sig, int code);
+/* To the process.  -EAGAIN: it is left to the kernel, whose choice is another one. */
+int signal_send_process(int sig, const siginfo_t *info);
 uint64_t signal_pending(struct vthread *v);
 /* sigaltstack(2) for v, the caller, whose stack pointer is sp. */
 int signal_altstack(struct vthread *v, const stack_t *ss, stack_t *old, uintptr_t sp);

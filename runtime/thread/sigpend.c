@@ -260,6 +260,24 @@ int signal_send_self(struct vthread *v, int sig, int code)
     return signal_send(v, sig, &info);
 }
 
+/* The kernel gives a signal for the process to the main thread if that has it unblocked (signal(7)), and then it is pending there when
+ * the call that sent it returns: whatever the sender lets the main thread do afterwards comes after the handler.  By way of the
+ * receiver it could come before. */
+int signal_send_process(int sig, const siginfo_t *info)
+{
+    struct vthread *self = vthr_self;
+    int r;
+
+    if (sig < 1 || sig >= NSIG_ || !sig_is_virtual(sig) || sig == SIGCONT || !sig_action_caught(sig) || sig_is_dump(sig))
+        return -EAGAIN;
+    rt_hold(self);
+    r = sig_post_shared(&vthr_main, sig, info);
+    rt_unhold(self);
+    if (!r)
+        signal_nudge(&vthr_main);
+    return r;
+}
+
 uint64_t signal_pending(struct vthread *v)
 {
     uint64_t k = 0;
