@@ -21,6 +21,9 @@
 # info locals, print work on them.  Frame 0 would be the host's: a frame filter shows it as arch_switch, which is where the
 # vthread is.  The frame cache is flushed before and after, so nothing of this remains when the command ends.
 #
+# The file from top to bottom: what the library says of itself; a stack presented to gdb; Session, one command's view of all
+# vthreads; the commands; core files; the library's own faults.  gdb loads one file by itself, so it is one.
+#
 # What does not follow: thread-local variables and $_thread are the host's while a vthread is presented.
 
 import bisect
@@ -63,6 +66,9 @@ def uint(data, offset=0, size=8):
 
 def text(data):
     return data.split(b'\0', 1)[0].decode('utf-8', 'backslashreplace')
+
+
+# ------------------------------------------------------------ what the library says of itself
 
 
 class Descriptor:
@@ -168,6 +174,9 @@ class Vthread:
 
     def has_stack(self, sp):
         return self.stack_lo < sp <= self.stack_lo + self.stack_size
+
+
+# ------------------------------------------------------------ a stack presented to gdb
 
 
 class Shape:
@@ -285,6 +294,9 @@ class PresentedFilter:
         reason = last.unwind_stop_reason() if last else gdb.FRAME_UNWIND_NO_REASON
         if reason > gdb.FRAME_UNWIND_OUTERMOST:
             gdb.write('Backtrace stopped: %s\n' % gdb.frame_stop_reason_string(reason))
+
+
+# ------------------------------------------------------------ one command's view
 
 
 class Session:
@@ -718,6 +730,9 @@ class Session:
         return '%#x in %s%s' % (pc, name or '??', ' from ' + lib if lib else '')
 
 
+# ------------------------------------------------------------ the commands
+
+
 class InfoVthreads(gdb.Command):
     """Display currently known vthreads.
 Usage: info vthreads [-tree] [REGEX]
@@ -985,6 +1000,32 @@ printed."""
         return None
 
 
+def compile_regex(arg):
+    try:
+        return re.compile(arg.strip())
+    except re.error as e:
+        raise gdb.GdbError('Invalid regexp: %s' % e)
+
+
+def parse_ids(arg):
+    ids = []
+    for w in arg.split():
+        m = re.fullmatch(r'(\d+)(?:-(\d+))?', w)
+        if m:
+            first, last = int(m.group(1)), int(m.group(2) or m.group(1))
+        elif re.fullmatch(r'\$\w+', w):
+            first = last = int(gdb.parse_and_eval(w))
+        else:
+            raise gdb.GdbError('Invalid vthread ID: %s' % w)
+        if last < first:
+            raise gdb.GdbError('inverted range')
+        ids.extend(range(first, last + 1))
+    return ids
+
+
+# ------------------------------------------------------------ core files
+
+
 class VthreadGenerateCoreFile(gdb.Command):
     """Save a core file of the program, with all stacks of vthreads.
 Usage: vthread generate-core-file [FILE]
@@ -1053,27 +1094,7 @@ Core files that the kernel writes need no such help."""
             at += step
 
 
-def compile_regex(arg):
-    try:
-        return re.compile(arg.strip())
-    except re.error as e:
-        raise gdb.GdbError('Invalid regexp: %s' % e)
-
-
-def parse_ids(arg):
-    ids = []
-    for w in arg.split():
-        m = re.fullmatch(r'(\d+)(?:-(\d+))?', w)
-        if m:
-            first, last = int(m.group(1)), int(m.group(2) or m.group(1))
-        elif re.fullmatch(r'\$\w+', w):
-            first = last = int(gdb.parse_and_eval(w))
-        else:
-            raise gdb.GdbError('Invalid vthread ID: %s' % w)
-        if last < first:
-            raise gdb.GdbError('inverted range')
-        ids.extend(range(first, last + 1))
-    return ids
+# ------------------------------------------------------------ the library's own faults
 
 
 class OwnFaults:

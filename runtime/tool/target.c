@@ -265,20 +265,24 @@ static int refused(struct target *t)
     return VTHR_EXIT_PERMISSION;
 }
 
-static bool is_zombie(pid_t pid)
+#define PF_EXITING 4ul /* proc(5), flags: the kernel does not name them for programs, but they are fixed */
+
+/* Nothing of it can be looked at any more: a zombie, or its memory is going away before it becomes one. */
+static bool has_ended(pid_t pid)
 {
     char name[64], buf[512], *paren;
-    bool zombie = true;
+    unsigned long flags = 0;
+    bool ended = true;
     FILE *f;
 
     snprintf(name, sizeof name, "/proc/%d/stat", (int)pid);
     f = fopen(name, "re");
     if (!f)
         return errno != EACCES;
-    if (fgets(buf, sizeof buf, f) && (paren = strrchr(buf, ')')))
-        zombie = paren[1] && (paren[2] == 'Z' || paren[2] == 'X');
+    if (fgets(buf, sizeof buf, f) && (paren = strrchr(buf, ')')) && sscanf(paren + 2, "%*c %*d %*d %*d %*d %*d %lu", &flags) == 1)
+        ended = paren[2] == 'Z' || paren[2] == 'X' || (flags & PF_EXITING);
     fclose(f);
-    return zombie;
+    return ended;
 }
 
 static int gone(struct target *t, const char *how)
@@ -293,7 +297,7 @@ int target_failed(struct target *t)
         vthr_tool_say(stderr, "%s: memory is missing in it: it was cut off, or is damaged", t->label);
         return VTHR_EXIT_ERROR;
     }
-    if ((kill(t->pid, 0) < 0 && errno == ESRCH) || is_zombie(t->pid))
+    if ((kill(t->pid, 0) < 0 && errno == ESRCH) || has_ended(t->pid))
         return gone(t, "it has ended");
     return refused(t);
 }
@@ -311,6 +315,8 @@ static int find_descriptor(struct target *t)
             if (t->descriptor)
                 return 0;
         }
+    if (!t->core && has_ended(t->pid))
+        return gone(t, "it has ended");
     vthr_tool_say(stderr, "%s: no virtual threads: libvthr.so is not loaded in it", t->label);
     return VTHR_EXIT_NO_VTHREADS;
 }
@@ -383,7 +389,7 @@ static int open_process(struct target *t)
     snprintf(t->label, sizeof t->label, "process %d", (int)t->pid);
     if (kill(t->pid, 0) < 0 && errno == ESRCH)
         return gone(t, "there is none");
-    if (is_zombie(t->pid))
+    if (has_ended(t->pid))
         return gone(t, "it has ended");
     r = read_maps(t);
     if (r == -EACCES || r == -EPERM)
