@@ -200,6 +200,15 @@ static void fault_untaken(struct vthread *v, int sig, const siginfo_t *info, con
         default_action(sig);
 }
 
+/* Of a guard that lies in the page table (mem/slab.c) the kernel says that nothing is mapped there; natively a guard is a mapping
+ * without access. */
+static void name_guard(const struct vthread *v, siginfo_t *info)
+{
+    if (v && info->si_signo == SIGSEGV && info->si_code == SEGV_MAPERR &&
+        (uintptr_t)info->si_addr - ((uintptr_t)v->stack_lo - v->guard_size) < v->guard_size)
+        info->si_code = SEGV_ACCERR;
+}
+
 /* As the kernel would have delivered it: to the handler, which counts as blocking it. */
 static void on_fault(int sig, siginfo_t *info, void *uc)
 {
@@ -208,6 +217,7 @@ static void on_fault(int sig, siginfo_t *info, void *uc)
     struct sigaction a = sig_action_for_delivery(sig);
 
     open_carrier(v);
+    name_guard(v, info);
     if (!sig_is_handler(&a) || blocked) {
         fault_untaken(v, sig, info, uc);
     } else if (v) {
