@@ -5,10 +5,10 @@ HOOK int timer_create(clockid_t clk, struct sigevent *restrict event, timer_t *r
 {
     clockid_t of = clock_for_timer(clk);
     struct sigevent kernel;
-    uint32_t tid = vthr_active && event ? signal_timer_event(event, &kernel) : 0;
+    uint32_t tid = event ? signal_timer_event(event, &kernel) : 0;
     int r = PINNED(REAL(timer_create)(of, tid ? &kernel : event, timer));
 
-    if (r == 0 && vthr_active && (intptr_t)*timer >= 0) /* negative: SIGEV_THREAD, libc's own */
+    if (r == 0 && (intptr_t)*timer >= 0) /* negative: SIGEV_THREAD, libc's own */
         signal_timer_made((int)(intptr_t)*timer, tid);
     return r;
 }

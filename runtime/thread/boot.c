@@ -150,6 +150,12 @@ static void stay_native(const char *why, const char *also)
         SYS1(SYS_exit_group, VTHR_EXIT_REFUSED);
 }
 
+bool vthr_may_activate(void)
+{
+    vthr_boot();
+    return !native;
+}
+
 bool vthr_activate(void)
 {
     const char *why = "unknown";

@@ -1,7 +1,7 @@
 /* Signals of timers that are for one thread.
  *
  * A timer made for a vthread (SIGEV_THREAD_ID): the kernel does not know its number, so it gets a timer whose signal is for the
- * process, and here is noted whom it is for.  `targets` has an entry for each number of a timer that ever was for a thread; entries
+ * process, and here is noted whom it is for; so does one that is made before there are threads.  `targets` has an entry for each number of a timer that ever was for a thread; entries
  * are never freed, and a timer that gets the number again sets it anew.
  *
  * Timers of CPU time (SIGPROF, SIGVTALRM): the kernel sends them to the thread that used it, if it can.  The receiver picks the
@@ -10,6 +10,7 @@
 #include "runtime/mem/slab.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/signal_parts.h"
+#include "runtime/thread/thread.h"
 #include <errno.h>
 #include <time.h>
 
@@ -32,13 +33,15 @@ static struct target *target_of(int timer)
 
 uint32_t signal_timer_event(const struct sigevent *event, struct sigevent *kernel)
 {
-    struct vthread *v = event->sigev_notify == SIGEV_THREAD_ID ? vthread_by_tid((uint32_t)event->_sigev_un._tid) : NULL;
+    uint32_t tid = event->sigev_notify == SIGEV_THREAD_ID ? (uint32_t)event->_sigev_un._tid : 0;
+    struct vthread *v = tid && vthr_active ? vthread_by_tid(tid) : NULL;
 
-    if (!v || load_acquire(&v->life) != VT_LIVE)
+    /* The only thread will be the main one of many, on whatever OS thread. */
+    if (!tid || (vthr_active ? !v || load_acquire(&v->life) != VT_LIVE : !vthr_may_activate() || tid != (uint32_t)SYS0(SYS_getpid)))
         return 0;
     *kernel = *event;
     kernel->sigev_notify = SIGEV_SIGNAL;
-    return v->tid;
+    return tid;
 }
 
 void signal_timer_made(int timer, uint32_t tid)

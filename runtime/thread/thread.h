@@ -8,6 +8,8 @@ VTHR_BEGIN_DECLS
 void vthr_boot(void);
 /* True when threads are to be virtual; the first call activates the runtime.  False: run natively (the reason was said). */
 bool vthr_activate(void);
+/* The first thread may yet be a virtual one. */
+bool vthr_may_activate(void);
 
 /* As pthread_create; 0 or an errno value.  c11: start is a thrd_start_t.  caller: an address in the code that wants it (choose.h);
  * NULL: one that shares OS threads whatever the settings say. */
