@@ -116,6 +116,7 @@ template <class F, class R> struct call {
 };
 
 template <class R, class F> struct end_case;
+template <class F> struct acquire_case;
 
 } // namespace detail
 
@@ -382,7 +383,6 @@ template <class R, class F> auto on_end(task<R> &t, F f)
     return detail::end_case<R, F>{t, std::move(f)};
 }
 template <class F> auto on_event(vthr_event *e, F f) { return detail::plain_case<F>{vthr_on_event(e), std::move(f)}; }
-template <class F> auto on_acquire(vthr_semaphore *s, F f) { return detail::plain_case<F>{vthr_on_acquire(s), std::move(f)}; }
 template <class F> auto on_readable(int fd, F f) { return detail::plain_case<F>{vthr_on_readable(fd), std::move(f)}; }
 template <class F> auto on_writable(int fd, F f) { return detail::plain_case<F>{vthr_on_writable(fd), std::move(f)}; }
 template <class F> auto on_time(clock::time_point t, F f)
@@ -429,6 +429,7 @@ public:
 
     private:
         friend class semaphore;
+        template <class> friend struct detail::acquire_case;
         explicit token(vthr_semaphore *of) : of_(of) {}
         vthr_semaphore *of_;
     };
@@ -442,6 +443,25 @@ public:
 private:
     vthr_semaphore *handle_ = nullptr;
 };
+
+namespace detail {
+template <class F> struct acquire_case {
+    semaphore &s;
+    F f;
+    vthr_case make() { return vthr_on_acquire(s.handle()); }
+    void run(int result)
+    {
+        check(result);
+        f(semaphore::token(s.handle()));
+    }
+};
+} // namespace detail
+
+// A case of a select; f is given the token.
+template <class F> auto on_acquire(semaphore &s, F f)
+{
+    return detail::acquire_case<F>{s, std::move(f)};
+}
 
 // For std::lock_guard and std::unique_lock, with the waits of a condition.
 class mutex {

@@ -179,6 +179,14 @@ static void tokens()
             sched_yield();
             inside--;
         });
+    for (int i = 0; i < 20; i++) // the token is the function's
+        vthr::select(vthr::on_acquire(sem,
+                                      [&](vthr::semaphore::token) {
+                                          CHECK(++inside <= 2);
+                                          sched_yield();
+                                          inside--;
+                                      }),
+                     vthr::on_time(vthr::clock::now() + 100h, [] { CHECK(false); }));
     s.leave();
     CHECK(user.get() == nullptr);
 }
