@@ -13,6 +13,7 @@ struct usage {
     uint32_t seq;
     struct carrier *on;
     uint64_t mark, cpu;
+    bool asked_all;         /* it has asked for the rest: only then that is counted, for each count costs its switches a system call more */
     struct carrier *all_on; /* the same for the rest, its own only */
     struct rusage all_mark, all;
     struct usage *next;
@@ -175,6 +176,12 @@ static bool counted(const struct vthread *v)
 {
     return v && !v->has_os_number;
 }
+static bool asked_all(const struct vthread *v)
+{
+    struct usage *u = counted(v) ? load_acquire(&v->usage) : NULL;
+
+    return u && u->asked_all;
+}
 
 void usage_switch_slow(struct carrier *c, struct vthread *from, struct vthread *to)
 {
@@ -185,11 +192,13 @@ void usage_switch_slow(struct carrier *c, struct vthread *from, struct vthread *
         leave_cpu(from, c, now);
     if (counted(to))
         come_cpu(to, c, now);
-    if (load_relaxed(&vthr_usage_level) < USAGE_ALL || SYS2(SYS_getrusage, RUSAGE_THREAD, &all) < 0)
+    if (load_relaxed(&vthr_usage_level) < USAGE_ALL)
         return;
-    if (counted(from))
+    if ((!asked_all(from) && !asked_all(to)) || SYS2(SYS_getrusage, RUSAGE_THREAD, &all) < 0)
+        return;
+    if (asked_all(from))
         leave_all(from, c, &all);
-    if (counted(to))
+    if (asked_all(to))
         come_all(to, c, &all);
 }
 
@@ -246,17 +255,30 @@ uint64_t usage_cpu(struct vthread *v)
     return ns;
 }
 
+/* What was counted of its time before it asked. */
+static void begin_all(struct usage *u, uint64_t ns)
+{
+    struct timeval t = { (time_t)(ns / NSEC_PER_SEC), (long)(ns % NSEC_PER_SEC / 1000) }, none = { 0, 0 };
+
+    u->all.ru_utime = tv_add(u->all.ru_utime, t, none);
+    u->asked_all = true;
+}
+
 long usage_all(struct vthread *v, struct rusage *out)
 {
     struct rusage now;
     struct usage *u;
+    uint64_t ns;
     long r;
 
     if (!counted(v))
         return SYS2(SYS_getrusage, RUSAGE_THREAD, out);
     usage_begin(USAGE_ALL);
+    ns = own_cpu(v);
     rt_hold(v);
     u = usage_of(v, v->carrier);
+    if (u && !u->asked_all)
+        begin_all(u, v == &vthr_main ? since(main_cpu, ns) : ns);
     r = SYS2(SYS_getrusage, RUSAGE_THREAD, &now);
     if (u && r == 0) {
         if (!u->all_on)

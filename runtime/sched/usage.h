@@ -1,8 +1,9 @@
 /* What a vthread has used of the CPU: CLOCK_THREAD_CPUTIME_ID, getrusage(RUSAGE_THREAD).
  *
  * The kernel counts for OS threads.  So a vthread is charged, whenever it leaves one, with what that has used since it came.  That costs
- * a system call or two for each switch, so it begins when somebody asks first; what was used before is not counted, but for the main
- * thread's up to the first pthread_create.  One that has an OS thread from its birth to its end needs none of this. */
+ * a system call for each switch, so it begins when somebody asks first; what was used before is not counted, but for the main
+ * thread's up to the first pthread_create.  What getrusage tells besides CPU time is counted for those only that have asked for it, from then
+ * on.  One that has an OS thread from its birth to its end needs none of this. */
 #pragma once
 #include "runtime/sched/sched.h"
 #include <sys/resource.h>
