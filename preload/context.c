@@ -71,6 +71,7 @@ HOOK int setcontext(const ucontext_t *u)
     if (!v || v->hooks_off)
         return REAL(setcontext)(u);
     memcpy(&copy, u, offsetof(ucontext_t, uc_sigmask) + sizeof mask); /* the kernel's contexts are no longer */
+    copy.__fpregs_mem.mxcsr = u->uc_mcontext.fpregs->mxcsr;           /* libc's function looks for it there, whatever fpregs is */
     memcpy(&mask, &u->uc_sigmask, sizeof mask);
     memcpy(&copy.uc_sigmask, &carrier, sizeof carrier);
     top = (void **)(uintptr_t)copy.uc_mcontext.gregs[REG_RSP];
