@@ -12,15 +12,14 @@
  *
  * Why CPU time: it tells "blocked" from "computing" by one system call, for any cause, and only for a carrier that
  * already looks stuck.  A carrier that is runnable but not running (other load on the core) uses none either: so its state
- * in /proc is read before it is called blocked, which costs more but happens seldom. */
+ * in /proc is read before it is called blocked (asleep.c), which costs more but happens seldom. */
 #include "runtime/base/panic.h"
 #include "runtime/base/real.h"
-#include "runtime/io/hidden.h"
+#include "runtime/sched/asleep.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #define TICK_MIN 20000ull
@@ -49,24 +48,6 @@ static uint64_t thread_cpu_ns(int tid)
     if (SYS2(SYS_clock_gettime, clk, &ts) < 0)
         return 0;
     return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-/* Not certain to be asleep counts as running. */
-static bool is_asleep(int tid)
-{
-    char path[64] = "/proc/self/task/", num[24], buf[128], *paren;
-    long fd, n;
-
-    strcat(strcat(path, vthr_utoa((uint64_t)tid, num)), "/stat");
-    fd = SYS4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    fd = hidden_out_of_the_way((int)fd); /* at once: the read takes much longer */
-    n = SYS3(SYS_read, fd, buf, sizeof buf - 1);
-    SYS1(SYS_close, fd);
-    buf[n > 0 ? n : 0] = 0;
-    paren = strrchr(buf, ')');
-    return paren && (paren[2] == 'S' || paren[2] == 'D');
 }
 
 /* Many vthreads that compute, and do not come back, while others wait for their turn: each is on an OS thread of its own in the end, as
@@ -118,7 +99,7 @@ static bool look(struct proc *p, uint64_t now)
         return false;
     /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
     cpu = thread_cpu_ns(c->tid);
-    if (p->mon_cpu && cpu == p->mon_cpu && is_asleep(c->tid))
+    if (p->mon_cpu && cpu == p->mon_cpu && asleep_ask(c->tid))
         return proc_handoff(p, w, HANDOFF_BLOCKED);
     p->mon_cpu = cpu;
     if (!p->mon_cpu_start)
