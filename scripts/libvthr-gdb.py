@@ -361,8 +361,8 @@ class Session:
             if number == 0 or number == main.tid:
                 number, addr = 0, d.main
             else:
-                if d.tid_base < number <= d.tid_base + n:  # as the program's gettid() says it
-                    number -= d.tid_base
+                if number > d.tid_base:  # as the program's gettid() says it
+                    number %= d.tid_base
                 addr = uint(read(uint(read(d.registry, 8)) + 8 * (number - 1), 8)) if 1 <= number <= n else 0
             for v in self.one(number, addr) if addr else ():
                 return v
@@ -586,7 +586,7 @@ class Session:
             return None
         if tid == self._main_tid:
             return 0
-        return tid - d.tid_base if tid > d.tid_base else ('LWP', tid)
+        return tid % d.tid_base if tid > d.tid_base else ('LWP', tid)
 
     # --- the tree of the native API's tasks ---
 

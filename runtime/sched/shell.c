@@ -21,7 +21,7 @@
 
 #define PAGE 4096ul
 #define FIRST_FRAMES 1024
-#define MAX_SHELLS (1u << 24)
+#define MAX_SHELLS VTHR_TID_INDEX
 
 struct shell_class {
     struct shell_class *next;
@@ -135,6 +135,13 @@ static struct vthread *take_free(struct shell_class *c)
     return v;
 }
 
+static uint32_t next_number(uint32_t number)
+{
+    uint32_t times = number / VTHR_TID_BASE;
+
+    return (number & VTHR_TID_INDEX) | (times < VTHR_TID_TIMES ? times + 1 : 1) * VTHR_TID_BASE;
+}
+
 static void renew(struct vthread *v)
 {
     uint32_t number = v->number;
@@ -165,6 +172,7 @@ struct vthread *shell_get(size_t stack, size_t guard, void *user_stack)
     v = c ? take_free(c) : NULL;
     unlock(&lk);
     if (v) {
+        store_relaxed(&v->number, next_number(v->number));
         image_reset(v->pd, v->number);
     } else {
         v = c ? make(c) : NULL;

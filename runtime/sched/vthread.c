@@ -10,13 +10,18 @@ struct scope_places vthr_scope_places;
 
 struct vthread *vthread_by_tid(uint32_t tid)
 {
+    struct vthread *v;
+    uint32_t index;
+
     if (vthr_active && tid == vthr_main.tid)
         return &vthr_main;
     if (tid <= VTHR_TID_BASE)
         return bound_find(tid, NULL);
-    if (tid > VTHR_TID_BASE + shell_count())
+    index = tid & VTHR_TID_INDEX;
+    if (index == 0 || index > shell_count())
         return NULL;
-    return load_acquire(&vthr_registry[tid - VTHR_TID_BASE - 1]);
+    v = load_acquire(&vthr_registry[index - 1]);
+    return load_relaxed(&v->number) == tid ? v : NULL;
 }
 
 int vthread_each(int (*fn)(struct vthread *, void *), void *arg)

@@ -18,8 +18,12 @@ enum vthread_life { VT_FREE = 0, VT_LIVE = 1, VT_DONE = 2 };
 /* Which handlers ran; which of them end a wait (signal(7)). */
 enum { SIG_RAN_RESTART = 1, SIG_RAN_PLAIN = 2, SIG_RAN_ANY = 3 };
 
-/* Numbers above the kernel's PID_MAX_LIMIT (2^22) and inside FUTEX_TID_MASK are never kernel thread ids. */
+/* A thread's number: times << 22 | index.  The index belongs to the shell, from 1; `times` counts how often it was used, from 1 and round
+ * again, because programs expect that the number of a thread that has ended is not the next one's.  So numbers are above the kernel's
+ * PID_MAX_LIMIT (2^22), never kernel thread ids, and below 2^28, as FUTEX_TID_MASK and the clocks of threads want it. */
 #define VTHR_TID_BASE (1u << 22)
+#define VTHR_TID_INDEX (VTHR_TID_BASE - 1)
+#define VTHR_TID_TIMES 63u
 
 struct vthread {
     /* Part 1: what debuggers read (offsets exported by diag/debug.c). */
@@ -57,7 +61,7 @@ struct vthread {
     void *pd;                  /* thread pointer == pthread_t */
     struct vthread *next_free; /* shell list */
     struct vthread *q_next;    /* global run queue */
-    uint32_t number;           /* that belongs to the shell; tid is another one while has_os_number */
+    uint32_t number;           /* of this use of the shell; tid is another one while has_os_number */
     struct shell_class *cls;
     char *block;               /* lowest address of the shell */
     size_t guard_size, attr_stack_size;
@@ -105,7 +109,7 @@ extern struct scope_places vthr_scope_places;
 /* What debuggers and reports call it: 0 is the main thread, the others count from 1. */
 static inline uint32_t vthread_index(const struct vthread *v)
 {
-    return v == &vthr_main ? 0 : v->number - VTHR_TID_BASE;
+    return v == &vthr_main ? 0 : v->number & VTHR_TID_INDEX;
 }
 /* vthread of a number, or NULL.  Descriptors are never unmapped, so the result can be read at any time. */
 struct vthread *vthread_by_tid(uint32_t tid);

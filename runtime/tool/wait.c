@@ -25,7 +25,7 @@ void wait_blocker(struct target *t, struct vt *v)
     if (tid == main_tid && tid)
         v->blocker = 0;
     else if (tid > t->d.tid_base)
-        v->blocker = tid - t->d.tid_base;
+        v->blocker = tid % t->d.tid_base;
     else if (tid)
         v->blocker = -2;
 }
