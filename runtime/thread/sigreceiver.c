@@ -15,6 +15,7 @@ static int receiver_tid;
 static uint32_t receiver_gen; /* futex: the change of the masks' union that the receiver has seen */
 static siginfo_t received;    /* receiver only: set by its trampoline */
 static uint32_t asked, answered; /* rounds of the receiver: signal_settle.  answered: futex */
+static uint32_t requeued;        /* how often it gave a signal back, because nobody could take it */
 
 /* The kernel lets nobody send what looks like its own or kill's (si_code >= 0, rt_sigqueueinfo(2)), not even the process to
  * itself: such a signal goes back with another code, and gets its own again where it is taken. */
@@ -111,6 +112,7 @@ static void dispatch(siginfo_t *info)
     }
     sig_hold_back(sig);
     sig_requeue(sig, info);
+    fetch_add_acq_rel(&requeued, 1u); /* after it: who sees the new count sees the signal with the kernel */
     if (somebody_for(sig))
         sig_let_go(SIGBIT(sig));
 }
@@ -152,14 +154,15 @@ static void answer(void)
 void signal_settle(struct vthread *v, int sig)
 {
     uint64_t pending;
-    uint32_t gen;
+    uint32_t gen, returned;
 
     rt_hold(v);
-    do {
-        await_round();
+    do { /* What is not with the kernel is with the receiver, if anywhere, until its next round, or goes back; in this order. */
+        returned = load_acquire(&requeued);
         pending = 0;
         SYS2(SYS_rt_sigpending, &pending, 8);
-    } while (pending & SIGBIT(sig) & sig_unblocked_union(&gen) & ~sig_held_back());
+        await_round();
+    } while ((pending & SIGBIT(sig) & sig_unblocked_union(&gen) & ~sig_held_back()) || load_acquire(&requeued) != returned);
     rt_unhold(v);
 }
 
