@@ -26,7 +26,7 @@ HOOK int setitimer(__itimer_which_t which, const struct itimerval *restrict new,
         return (int)posix(SYS3(SYS_setitimer, which, new, old));
     r = SYS3(SYS_setitimer, which, new, &was);
     if (r == 0 && !has_sent_none(&was))
-        signal_settle(v, sigs[which]);
+        signal_settle(v, SIGBIT(sigs[which]));
     if (r == 0 && old)
         *old = was;
     return (int)posix(r);

@@ -11,6 +11,7 @@
 #include "runtime/io/io.h"
 #include "runtime/io/wait.h"
 #include "runtime/thread/cancel.h"
+#include "runtime/thread/signal.h"
 #include <errno.h>
 #include <fcntl.h>
 
@@ -98,6 +99,16 @@ static long park_on_child(struct vthread *v, idtype_t type, id_t id)
     }
 }
 
+/* The kernel sends SIGCHLD, and the child what it sends, before a wait can find its end: so their handlers have run when it returns. */
+static long found(struct vthread *v, long r)
+{
+    uint64_t set = signal_caught();
+
+    if (set)
+        signal_settle(v, set);
+    return r;
+}
+
 long io_wait4(struct vthread *v, pid_t pid, int *status, int options, struct rusage *ru)
 {
     long r = 0;
@@ -105,7 +116,8 @@ long io_wait4(struct vthread *v, pid_t pid, int *status, int options, struct rus
     cancel_point(v);
     if (pid > 0 && options == 0 && (r = park_on_child(v, P_PID, (id_t)pid)) < 0)
         return r;
-    return BLOCKING(v, r == 0 && !(options & WNOHANG), true, SYS_wait4, pid, status, options, ru, 0, 0);
+    r = BLOCKING(v, r == 0 && !(options & WNOHANG), true, SYS_wait4, pid, status, options, ru, 0, 0);
+    return r > 0 ? found(v, r) : r;
 }
 
 /* A pidfd in non-blocking mode does not let waitid wait. */
@@ -121,5 +133,6 @@ long io_waitid(struct vthread *v, idtype_t type, id_t id, siginfo_t *info, int o
     cancel_point(v);
     if ((options & ~WNOWAIT) == WEXITED && named(type, id) && (r = park_on_child(v, type, id)) < 0)
         return r;
-    return BLOCKING(v, r == 0 && !(options & WNOHANG), true, SYS_waitid, type, id, info, options, ru, 0);
+    r = BLOCKING(v, r == 0 && !(options & WNOHANG), true, SYS_waitid, type, id, info, options, ru, 0);
+    return r == 0 && !(options & WNOHANG) ? found(v, r) : r;
 }

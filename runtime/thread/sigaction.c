@@ -114,6 +114,16 @@ bool sig_action_caught(int sig)
     return h != SIG_DFL && h != SIG_IGN;
 }
 
+uint64_t signal_caught(void)
+{
+    uint64_t set = 0;
+
+    for (int sig = 1; sig < NSIG_; sig++)
+        if (sig_is_virtual(sig) && sig_action_caught(sig))
+            set |= SIGBIT(sig);
+    return set;
+}
+
 void sig_actions_take_over(void)
 {
     for (int sig = 1; sig < NSIG_; sig++) {

@@ -33,8 +33,10 @@ int signal_wait(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadl
  * (tid 0: a timer of any other kind). */
 uint32_t signal_timer_event(const struct sigevent *event, struct sigevent *kernel);
 void signal_timer_made(int timer, uint32_t tid);
-/* Instances of sig that the kernel has for the process, or had, are with their threads now.  v is the caller. */
-void signal_settle(struct vthread *v, int sig);
+/* Instances of these signals that the kernel has for the process, or had, are with their threads when it returns.  v is the caller. */
+void signal_settle(struct vthread *v, uint64_t set);
+/* Those that have handlers of the program's. */
+uint64_t signal_caught(void);
 
 /* A pending SIGPIPE that the kernel kept for this OS thread becomes the vthread's. */
 void signal_sigpipe(struct vthread *v);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <ucontext.h>
 
 #define DISGUISE (-0x56540000)
 
@@ -36,6 +37,7 @@ void sig_trampoline(int sig, siginfo_t *info, void *uc)
         received = *info;
         received.si_signo = sig;
         sig_code_restore(&received);
+        memset(&((ucontext_t *)uc)->uc_sigmask, 0xff, 8); /* not one more, if this interrupted the handler of a poke: there is room for one */
         return;
     }
     struct vthread *v = vthr_self;
@@ -151,7 +153,7 @@ static void answer(void)
         sys_futex_wake(&answered, 1 << 30);
 }
 
-void signal_settle(struct vthread *v, int sig)
+void signal_settle(struct vthread *v, uint64_t set)
 {
     uint64_t pending;
     uint32_t gen, returned;
@@ -162,7 +164,7 @@ void signal_settle(struct vthread *v, int sig)
         pending = 0;
         SYS2(SYS_rt_sigpending, &pending, 8);
         await_round();
-    } while ((pending & SIGBIT(sig) & sig_unblocked_union(&gen) & ~sig_held_back()) || load_acquire(&requeued) != returned);
+    } while ((pending & set & sig_unblocked_union(&gen) & ~sig_held_back()) || load_acquire(&requeued) != returned);
     rt_unhold(v);
 }
 
