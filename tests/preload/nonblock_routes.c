@@ -1,5 +1,6 @@
 // O_NONBLOCK by every route: each kind of descriptor is switched to and fro, by each way to do that, after its reads and writes have been
-// answered in the mode before. What would wait says EAGAIN in the one mode, and waits in the other.
+// answered in the mode before. What would wait says EAGAIN in the one mode, and waits in the other. Not among them: another process (README.md,
+// "Limits").
 #include "check.h"
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
 struct pair { // what is read, and where to write for that
     const char *name;
@@ -39,18 +39,6 @@ static void by_high_duplicate(int fd, int on)
     int other = fcntl(fd, F_DUPFD_CLOEXEC, 80);
     by_ioctl(other, on);
     close(other);
-}
-// Another process, which inherited it.
-static void by_child(int fd, int on)
-{
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        by_fcntl(fd, on);
-        _exit(0);
-    }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
 }
 // The same description, as it comes in a message.
 static void by_message(int fd, int on)
@@ -83,7 +71,7 @@ static const struct route {
     const char *name;
     void (*set)(int fd, int on);
 } routes[] = {{"fcntl", by_fcntl}, {"FIONBIO", by_ioctl}, {"dup", by_duplicate}, {"F_DUPFD", by_high_duplicate},
-              {"child", by_child}, {"SCM_RIGHTS", by_message}};
+              {"SCM_RIGHTS", by_message}};
 
 enum { ROUTES = sizeof routes / sizeof *routes };
 
