@@ -205,8 +205,13 @@ static void number_under_pclose(void)
     t = start((void *(*)(void *))(void *)pclose, f);
     while (fcntl(fd, F_GETFD) == 0)
         usleep(100);
-    CHECK_EQ(pipe(p), 0);
-    CHECK(p[0] == fd || p[1] == fd);
+    // For a moment the library may have it: it waits for the child by a descriptor, which the kernel numbers (README.md, "Limits").
+    for (;;) {
+        CHECK_EQ(pipe(p), 0);
+        if (p[0] == fd || p[1] == fd)
+            break;
+        close(p[0]), close(p[1]);
+    }
     r = start(read_number, &p[0]);
     nap_ms(2);
     write_all(p[1], "8", 1);
