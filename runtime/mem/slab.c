@@ -4,6 +4,7 @@
  * once keeps the number of VMAs far below vm.max_map_count (65530): a guard made with MADV_GUARD_INSTALL (Linux
  * 6.13, madvise(2)) lives in the page table and splits nothing.  On older kernels a guard is an mprotect, two VMAs
  * a stack, and the limit is said when it is hit.  MADV_NOHUGEPAGE: a huge page would commit 2 MiB for a 4 KiB use.
+ * Where there is memory for many, the first begins at a multiple of SLAB_ALIGN, so all do whose size is one.
  *
  * Protected by `lk`: everything here. */
 #include "runtime/mem/slab.h"
@@ -15,6 +16,7 @@
 
 #define MADV_GUARD_INSTALL_ 102
 #define MADV_POPULATE_WRITE_ 23 /* Linux 5.14 */
+#define PAGE 4096ul
 #define SLAB_BYTES (64ul << 20)
 #define SLAB_MAX_BLOCKS 64ul
 #define MAX_SIZES 64
@@ -92,12 +94,14 @@ static bool refill(struct cursor *c)
     if (c->size > SLAB_BYTES / SLAB_MAX_BLOCKS) /* big stacks: address space is cheap, mappings are not */
         n = SLAB_MAX_BLOCKS;
     for (;; n = 1) { /* under RLIMIT_AS one block may still fit where many do not */
-        a = vthr_slab_ops.mmap(n * c->size);
+        a = vthr_slab_ops.mmap(n * c->size + (n > 1 ? SLAB_ALIGN - PAGE : 0));
         if (!is_error(a))
             break;
         if (n == 1)
             return false;
     }
+    if (n > 1)
+        a = (long)(((uintptr_t)a + SLAB_ALIGN - 1) & ~(SLAB_ALIGN - 1));
     c->next = c->guarded = (char *)a;
     c->end = c->next + n * c->size;
     return true;

@@ -2,6 +2,8 @@
 #pragma once
 #include "runtime/base/compiler.h"
 
+#define SLAB_ALIGN 32768ul /* of a mapping's first block */
+
 VTHR_BEGIN_DECLS
 /* System calls behind an indirection so that tests can make the N-th one fail. */
 struct slab_ops {

@@ -151,6 +151,12 @@ TEST_F(Slab, OneMappingServesManyBlocks)
     EXPECT_EQ(mmap_calls, 2);
 }
 
+TEST_F(Slab, BlocksAreAlignedWhoseSizeIs)
+{
+    for (int i = 0; i < 200; i++)
+        ASSERT_EQ((uintptr_t)slab_alloc(5 * SLAB_ALIGN, PAGE) % SLAB_ALIGN, 0u);
+}
+
 TEST_F(Slab, NoMemoryIsNullAndPasses)
 {
     size_t size = fresh_size();

@@ -69,6 +69,13 @@ template <class F> void until(F f)
         io_yield(vthr_self);
 }
 
+TEST_F(Vthread, WhatEachTouchesBeginsAGroupOfPages)
+{
+    Thread t([]() -> void * { return (void *)((uintptr_t)__builtin_frame_address(0) & ~4095ul); });
+
+    EXPECT_EQ((uintptr_t)t.join() % SLAB_ALIGN, 0u);
+}
+
 TEST_F(Vthread, ActivationIsDoneOnceAndAdoptsTheMainThread)
 {
     EXPECT_TRUE(vthr_activate());
