@@ -6,6 +6,7 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#define prefetch(p) __builtin_prefetch(p) /* any address: a wrong one does nothing */
 #define VTHR_EXPORT __attribute__((visibility("default")))
 #define VTHR_HIDDEN __attribute__((visibility("hidden")))
 #define VTHR_NOINLINE __attribute__((noinline))

@@ -24,6 +24,13 @@ static inline uint32_t runq_len(const struct runq *q)
     return t - h > RUNQ_SIZE ? 0 : t - h;
 }
 /* Owner.  False: full. */
+/* Owner only: the i-th that it will take, unless somebody steals; or NULL.  A hint. */
+static inline struct vthread *runq_peek(const struct runq *q, uint32_t i)
+{
+    uint32_t h = load_relaxed(&q->head);
+
+    return load_relaxed(&q->tail) - h > i ? load_relaxed(&q->ring[(h + i) % RUNQ_SIZE]) : NULL;
+}
 static inline bool runq_push(struct runq *q, struct vthread *v)
 {
     uint32_t h = load_acquire(&q->head), t = load_relaxed(&q->tail);
