@@ -31,29 +31,21 @@ HOOK int login_tty(int fd)
     fd_close_range_end(0, 2);
     return r;
 }
-static int fresh_pair(int r, const int fds[2])
-{
-    if (r == 0) {
-        fresh(fds[0]);
-        fresh(fds[1]);
-    }
-    return r;
-}
 HOOK int pipe(int fds[2])
 {
-    return fresh_pair(REAL(pipe)(fds), fds);
+    return BORN_PAIR(fds, REAL(pipe)(fds));
 }
 HOOK int pipe2(int fds[2], int flags)
 {
-    return fresh_pair(REAL(pipe2)(fds, flags), fds);
+    return BORN_PAIR(fds, REAL(pipe2)(fds, flags));
 }
 HOOK int eventfd(unsigned value, int flags)
 {
-    return fresh(REAL(eventfd)(value, flags));
+    return BORN(REAL(eventfd)(value, flags));
 }
 HOOK int timerfd_create(clockid_t clk, int flags)
 {
-    return fresh(REAL(timerfd_create)(clk, flags));
+    return BORN(REAL(timerfd_create)(clk, flags));
 }
 HOOK int signalfd(int fd, const sigset_t *set, int flags)
 {

@@ -85,4 +85,48 @@ static inline int fresh(int fd)
     return fd;
 }
 
+/* A new description behind one or two numbers, which no other process has: see runtime/io/mode.h. */
+#define BORN(call)                                          \
+    ({                                                      \
+        uint64_t stamp_ = fd_tracked() ? fd_sharing() : 0;  \
+        int fd_ = (call);                                   \
+        if (fd_ >= 0 && fd_tracked())                       \
+            fd_born(fd_, stamp_);                           \
+        fd_;                                                \
+    })
+#define BORN_PAIR(fds, call)                                \
+    ({                                                      \
+        uint64_t stamp_ = fd_tracked() ? fd_sharing() : 0;  \
+        int r_ = (call);                                    \
+        if (r_ == 0 && fd_tracked()) {                      \
+            fd_born((fds)[0], stamp_);                      \
+            fd_born((fds)[1], stamp_);                      \
+        }                                                   \
+        r_;                                                 \
+    })
+
+/* A call that may give another process what is open here. */
+#define SHARING(call)                        \
+    ({                                       \
+        bool active_ = vthr_active;          \
+        if (active_)                         \
+            fd_sharing_begin();              \
+        __typeof__(call) shared_ = (call);   \
+        int h_ = errno;                      \
+        if (active_)                         \
+            fd_sharing_end(true);            \
+        errno = h_;                          \
+        shared_;                             \
+    })
+
+/* A process that has our table of descriptors, or our memory for longer than a vfork child, may change modes at any time from now on:
+ * the sharing never ends. */
+static inline void clone_shares(uint64_t flags)
+{
+    bool ends = !(flags & CLONE_FILES) && (!(flags & CLONE_VM) || (flags & CLONE_VFORK));
+
+    if (vthr_active && !ends && !(flags & CLONE_THREAD))
+        fd_sharing_begin();
+}
+
 extern void __chk_fail(void) VTHR_NORETURN; /* libc: reports an overflow that _FORTIFY_SOURCE found */

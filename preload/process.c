@@ -9,13 +9,35 @@ __attribute__((used, visibility("hidden"))) long vthr_vfork_returned(long pid)
 {
     struct vthread *v = vthr_self;
 
+    if (vthr_active && pid == 0)
+        fd_sharing_begin();
     if (v && pid == 0) {
         v->hooks_off = 1;
         thread_in_vfork_child(v);
     } else if (v) {
         v->hooks_off = 0;
     }
+    if (vthr_active && pid > 0)
+        fd_sharing_end(true);
     return posix(pid);
+}
+
+/* Without fork's handlers: a child that may do next to nothing. */
+HOOK pid_t _Fork(void)
+{
+    return SHARING(REAL(_Fork)());
+}
+HOOK int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    va_list ap;
+    void *rest[3];
+
+    va_start(ap, arg);
+    for (int i = 0; i < 3; i++)
+        rest[i] = va_arg(ap, void *);
+    va_end(ap);
+    clone_shares((unsigned)flags);
+    return SHARING(REAL(clone)(fn, stack, flags, arg, rest[0], rest[1], rest[2]));
 }
 
 /* Our handlers are registered late, to save every process that makes no thread the trouble, and yet before any other. */
@@ -111,7 +133,7 @@ HOOK int execle(const char *path, const char *arg, ...)
 #define SPAWN(v, sure, call)                          \
     ({                                                \
         uint64_t m_ = spawn_begin();                  \
-        __typeof__(call) s_ = ANNOUNCED(v, sure, call); \
+        __typeof__(call) s_ = SHARING(ANNOUNCED(v, sure, call)); \
         int f_ = errno;                               \
         spawn_end(m_);                                \
         errno = f_;                                   \
@@ -124,7 +146,7 @@ HOOK int posix_spawn(pid_t *restrict pid, const char *restrict path, const posix
     struct vthread *v = vthr_parkable();
 
     return v ? SPAWN(v, false, REAL(posix_spawn)(pid, path, fa, attr, argv, envp))
-             : REAL(posix_spawn)(pid, path, fa, attr, argv, envp);
+             : SHARING(REAL(posix_spawn)(pid, path, fa, attr, argv, envp));
 }
 HOOK int posix_spawnp(pid_t *restrict pid, const char *restrict file, const posix_spawn_file_actions_t *fa,
                       const posix_spawnattr_t *restrict attr, char *const argv[restrict], char *const envp[restrict])
@@ -132,18 +154,18 @@ HOOK int posix_spawnp(pid_t *restrict pid, const char *restrict file, const posi
     struct vthread *v = vthr_parkable();
 
     return v ? SPAWN(v, false, REAL(posix_spawnp)(pid, file, fa, attr, argv, envp))
-             : REAL(posix_spawnp)(pid, file, fa, attr, argv, envp);
+             : SHARING(REAL(posix_spawnp)(pid, file, fa, attr, argv, envp));
 }
 HOOK int system(const char *cmd)
 {
     struct vthread *v = vthr_parkable();
 
-    return v ? SPAWN(v, true, REAL(system)(cmd)) : REAL(system)(cmd);
+    return v ? SPAWN(v, true, REAL(system)(cmd)) : SHARING(REAL(system)(cmd));
 }
 HOOK FILE *popen(const char *cmd, const char *mode)
 {
     struct vthread *v = vthr_parkable();
-    FILE *f = v ? SPAWN(v, false, REAL(popen)(cmd, mode)) : REAL(popen)(cmd, mode);
+    FILE *f = v ? SPAWN(v, false, REAL(popen)(cmd, mode)) : SHARING(REAL(popen)(cmd, mode));
 
     if (v && f)
         fd_fresh(fileno(f));

@@ -44,17 +44,44 @@ HOOK ssize_t sendto(int fd, const void *buf, size_t n, int flags, const struct s
 
     return v ? posix(io_sendto(v, fd, buf, n, flags, a, alen)) : REAL(sendto)(fd, buf, n, flags, a, alen);
 }
+/* Descriptors may go with it (SCM_RIGHTS).  Before it is sent the message is the kernel's to look at: its address may be bad. */
+struct passing {
+    bool may, did;
+};
+static struct passing passing_begin(int fd)
+{
+    struct fdesc *d = fd_tracked() ? fd_get(fd) : NULL;
+    struct passing p = { d && fd_is_local(d), false };
+
+    if (p.may)
+        fd_sharing_begin();
+    return p;
+}
+static void passing_end(struct passing *p) /* also when the caller is cancelled */
+{
+    if (p->may)
+        fd_sharing_end(p->did);
+}
+#define PASSING(name, fd) __attribute__((cleanup(passing_end))) struct passing name = passing_begin(fd)
+
 HOOK ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
     struct vthread *v = vthr_parkable();
+    PASSING(p, fd);
+    ssize_t r = v ? posix(io_sendmsg(v, fd, m, flags)) : REAL(sendmsg)(fd, m, flags);
 
-    return v ? posix(io_sendmsg(v, fd, m, flags)) : REAL(sendmsg)(fd, m, flags);
+    p.did = p.may && r >= 0 && m->msg_controllen;
+    return r;
 }
 HOOK int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
 {
     struct vthread *v = vthr_parkable();
+    PASSING(p, fd);
+    int r = v ? (int)posix(io_sendmmsg(v, fd, m, n, flags)) : REAL(sendmmsg)(fd, m, n, flags);
 
-    return v ? (int)posix(io_sendmmsg(v, fd, m, n, flags)) : REAL(sendmmsg)(fd, m, n, flags);
+    for (int i = 0; p.may && i < r; i++)
+        p.did |= m[i].msg_hdr.msg_controllen != 0;
+    return r;
 }
 HOOK ssize_t __recv_chk(int fd, void *buf, size_t n, size_t room, int flags)
 {
@@ -106,25 +133,17 @@ HOOK int setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 
     if (level == SOL_SOCKET && (name == SO_RCVTIMEO || name == SO_SNDTIMEO) && r == 0)
         fd_timeouts_changed();
+    if (level == SOL_SOCKET && name == SO_RCVLOWAT && r == 0)
+        fd_low_water_changed();
     if (level == SOL_SOCKET && name == SO_LINGER && r == 0)
         linger_noted(val, len);
     return r;
 }
 HOOK int socket(int domain, int type, int proto)
 {
-    int fd = REAL(socket)(domain, type, proto);
-
-    if (vthr_active && fd >= 0)
-        fd_fresh(fd);
-    return fd;
+    return BORN(REAL(socket)(domain, type, proto));
 }
 HOOK int socketpair(int domain, int type, int proto, int fds[2])
 {
-    int r = REAL(socketpair)(domain, type, proto, fds);
-
-    if (vthr_active && r == 0) {
-        fd_fresh(fds[0]);
-        fd_fresh(fds[1]);
-    }
-    return r;
+    return BORN_PAIR(fds, REAL(socketpair)(domain, type, proto, fds));
 }

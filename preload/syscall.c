@@ -398,6 +398,25 @@ static long numbers(long nr, const long *a)
     return pair ? r : fresh((int)r);
 }
 
+/* The child returns through here, too, with memory of its own. */
+static long makes_process(long nr, const long *a)
+{
+    switch (nr) {
+    case SYS_clone3:
+        clone_shares(bad_address(A(0, void *)) ? 0 : *A(0, const uint64_t *)); /* its first member */
+        break;
+    case SYS_clone:
+        clone_shares((uint64_t)a[0]);
+        break;
+    case SYS_fork:
+    case SYS_vfork:
+        break;
+    default:
+        return NOT_HOOKED;
+    }
+    return SHARING(REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]));
+}
+
 /* Calls without a wrapper that wait: announced.  The others of futex wait on memory that other processes share. */
 static long announced(struct vthread *v, long nr, const long *a)
 {
@@ -541,6 +560,8 @@ static long hooked(long nr, const long *a)
     struct vthread *park = vthr_parkable();
     long r = numbers(nr, a);
 
+    if (r == NOT_HOOKED)
+        r = makes_process(nr, a);
     if (r == NOT_HOOKED && park)
         r = transfers(park, nr, a);
     if (r == NOT_HOOKED && park)

@@ -6,6 +6,7 @@
 #include "runtime/io/hidden.h"
 #include "runtime/io/io.h"
 #include "runtime/io/linger.h"
+#include "runtime/io/mode.h"
 #include "runtime/io/stdio.h"
 #include "runtime/mem/image.h"
 #include "runtime/sched/lot.h"

@@ -79,7 +79,7 @@
     X(shutdown) X(socket) X(socketpair) X(setsockopt)                                                                  \
     X(ppoll) X(pselect) X(epoll_wait) X(epoll_pwait)                                                                   \
     X(sleep) X(usleep) X(nanosleep) X(clock_nanosleep) X(sched_yield) X(gettid) X(syscall)                             \
-    X(fork) X(execvpe) X(fexecve) X(posix_spawnp) X(system) X(popen)                                                   \
+    X(fork) X(_Fork) X(clone) X(execvpe) X(fexecve) X(posix_spawnp) X(system) X(popen)                                                   \
     X(pclose)                                                                                                          \
     X(sigpending) X(pause)                                                                                             \
     X(sigwait) X(sigwaitinfo) X(sigtimedwait) X(sigqueue) X(killpg) X(tgkill)                                          \

@@ -71,7 +71,7 @@ static long begin_turn(struct vthread *v, struct fdesc *d)
     return 0;
 }
 
-static void child_socket(struct fdesc *listener, int fd, int flags)
+static void child_socket(struct fdesc *listener, int fd, int flags, uint64_t stamp)
 {
     struct fdesc *d;
 
@@ -79,10 +79,8 @@ static void child_socket(struct fdesc *listener, int fd, int flags)
     d = fd_get(fd);
     if (!d)
         return;
-    /* What is known of it without asking: the type, the mode; timeouts are inherited. */
     d->kind = listener->kind;
-    fd_note_mode(d, !(flags & SOCK_NONBLOCK));
-    fd_copy_timeouts(d, listener);
+    fd_accepted(d, listener, stamp, !(flags & SOCK_NONBLOCK));
 }
 
 static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *a, socklen_t *alen, int flags)
@@ -109,6 +107,7 @@ static long accept_in_turn(struct vthread *v, struct fdesc *d, struct sockaddr *
 long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, int flags)
 {
     struct fdesc *d = fd_get(fd);
+    uint64_t stamp = fd_sharing();
     long r;
 
     cancel_point(v);
@@ -121,7 +120,7 @@ long io_accept4(struct vthread *v, int fd, struct sockaddr *a, socklen_t *alen, 
     else
         r = SYS4(SYS_accept4, fd, a, alen, flags);
     if (r >= 0)
-        child_socket(d, (int)r, flags);
+        child_socket(d, (int)r, flags, stamp);
     return r;
 }
 

@@ -3,6 +3,7 @@
  * Lock order: poller.lk, then fdesc.lk.  `armed` and `home` change only with both held, so either protects a read.
  * Entries live in chunks that are never freed; `chunks[i]` is written once. */
 #include "runtime/io/fdtab.h"
+#include "runtime/io/mode.h"
 #include "runtime/mem/slab.h"
 #include "runtime/sched/sched.h"
 #include <dirent.h>
@@ -17,8 +18,6 @@
 
 static struct fdesc *chunks[MAX_CHUNKS];
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
-static uint32_t mode_epoch = 1, timeo_epoch = 1; /* raised by every change of any descriptor */
-static uint32_t cleared_epoch = 1;               /* raised when O_NONBLOCK is cleared on any */
 static int table_pid; /* whose table this is: a child that shares our memory (clone with CLONE_VM) must leave it alone */
 
 static bool on_read(struct poller_watch *w);
@@ -246,7 +245,7 @@ static void forget(struct fdesc *d)
     d->kind = FD_UNKNOWN;
     d->unwatched = false;
     d->family = FD_FAMILY_UNKNOWN;
-    d->mode_epoch = d->timeo_epoch = d->no_wait = 0;
+    fd_forget_modes(d);
     for (int i = 0; i < 2; i++) {
         d->side[i].drained = false;
         d->side[i].misses = d->side[i].guesses = 0;
@@ -384,8 +383,13 @@ void fd_fresh(int fd)
 {
     struct fdesc *d = fd_peek(fd);
 
-    if (!d || (!load_relaxed(&d->kind) && !load_relaxed(&d->home)))
+    if (!d)
         return;
+    if (!load_relaxed(&d->kind) && !load_relaxed(&d->home)) {
+        d->family = FD_FAMILY_UNKNOWN;
+        fd_forget_modes(d);
+        return;
+    }
     /* Known under this number: it was closed by a route that we did not see. */
     fd_close_begin(fd);
     fd_close_end(fd);
@@ -405,49 +409,6 @@ void fd_fresh_passed(const struct msghdr *m)
             fd_fresh(fd);
         }
     }
-}
-
-void fd_timeouts_changed(void)
-{
-    fetch_add_acq_rel(&timeo_epoch, 1u);
-}
-bool fd_mode_known(const struct fdesc *d)
-{
-    return d->mode_epoch == load_relaxed(&mode_epoch);
-}
-bool fd_timeouts_known(const struct fdesc *d)
-{
-    return d->timeo_epoch == load_relaxed(&timeo_epoch);
-}
-void fd_note_mode(struct fdesc *d, bool blocking)
-{
-    d->blocking = blocking;
-    d->mode_epoch = load_relaxed(&mode_epoch);
-    d->no_wait = blocking ? 0 : load_relaxed(&cleared_epoch);
-}
-void fd_mode_set(int fd, bool blocking)
-{
-    struct fdesc *d = blocking ? NULL : fd_peek(fd);
-
-    if (blocking)
-        fetch_add_acq_rel(&cleared_epoch, 1u);
-    fetch_add_acq_rel(&mode_epoch, 1u);
-    if (d)
-        d->no_wait = load_relaxed(&cleared_epoch);
-}
-bool fd_no_wait(const struct fdesc *d)
-{
-    return load_relaxed(&d->no_wait) == load_relaxed(&cleared_epoch);
-}
-void fd_not_no_wait(struct fdesc *d)
-{
-    store_relaxed(&d->no_wait, 0u);
-}
-void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from)
-{
-    to->timeo[0] = from->timeo[0];
-    to->timeo[1] = from->timeo[1];
-    to->timeo_epoch = from->timeo_epoch;
 }
 
 /* --- What is known of a descriptor --- */
@@ -487,47 +448,13 @@ bool fd_is_local(struct fdesc *d)
     return d->family == FD_LOCAL;
 }
 
-bool fd_is_blocking(struct fdesc *d)
-{
-    uint32_t epoch = load_acquire(&mode_epoch), cleared = load_acquire(&cleared_epoch);
-    long fl = SYS2(SYS_fcntl, d->fd, F_GETFL);
-
-    d->blocking = fl >= 0 && !(fl & O_NONBLOCK);
-    d->mode_epoch = epoch;
-    d->no_wait = fl >= 0 && (fl & O_NONBLOCK) ? cleared : 0;
-    return d->blocking;
-}
-
-static uint64_t ask_timeout(int fd, int opt)
-{
-    struct timeval tv = { 0, 0 };
-    unsigned len = sizeof tv;
-
-    if (SYS5(SYS_getsockopt, fd, SOL_SOCKET, opt, &tv, &len) < 0)
-        return 0;
-    return (uint64_t)tv.tv_sec * NSEC_PER_SEC + (uint64_t)tv.tv_usec * 1000;
-}
-
-uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir)
-{
-    uint32_t epoch = load_acquire(&timeo_epoch);
-
-    if (d->timeo_epoch != epoch) {
-        bool sock = d->kind == FD_STREAM || d->kind == FD_SOCKET;
-
-        d->timeo[0] = sock ? ask_timeout(d->fd, SO_RCVTIMEO) : 0;
-        d->timeo[1] = sock ? ask_timeout(d->fd, SO_SNDTIMEO) : 0;
-        d->timeo_epoch = epoch;
-    }
-    return d->timeo[dir];
-}
-
 /* --- fork --- */
 
 void fdtab_reset_child(void)
 {
     lock_init(&grow_lk, RANK_FDTAB);
     table_pid = (int)SYS0(SYS_getpid);
+    fd_modes_reset_child();
     for (unsigned i = 0; i < MAX_CHUNKS; i++) {
         struct fdesc *c = chunks[i];
 

@@ -4,8 +4,7 @@
  * nobody waiting is stopped.  close, dup2 and friends bracket the real call with fd_close_begin/fd_close_end: the generation
  * changes, waiters wake (W_CLOSED), watchers stop.
  *
- * What is remembered of a descriptor (kind, blocking mode, timeouts) is a hint that lives for one generation and is dropped
- * by every hooked call that can change it. */
+ * What is remembered of a descriptor lives for one generation; of its modes: mode.h. */
 #pragma once
 #include "runtime/base/list.h"
 #include "runtime/io/poller.h"
@@ -53,10 +52,12 @@ struct fdesc {
     uint8_t family;       /* enum fd_family */
     bool anonymous;       /* no file of any type: an eventfd, if it can be written to */
     bool unwatched;       /* epoll does not take it: whoever waits for it must block; written under lk */
-    uint8_t blocking;     /* O_NONBLOCK was clear when last asked, at mode_epoch */
-    uint32_t mode_epoch, timeo_epoch;
+    bool blocking;        /* O_NONBLOCK was clear when last asked, at mode_epoch; this and the next six: mode.c */
+    bool low_water;       /* SO_RCVLOWAT was more than 1 */
+    uint32_t mode_epoch, timeo_epoch, low_epoch;
     uint32_t no_wait;     /* hint: O_NONBLOCK was set, and no call of ours has cleared it anywhere since (see fd_no_wait) */
     uint64_t timeo[2];    /* SO_RCVTIMEO, SO_SNDTIMEO in ns; 0 none */
+    uint64_t stamp;       /* when it was made: see mode.h */
     struct poller *home;  /* where the watchers are; NULL: none armed */
     uint32_t accepting;   /* 1: a vthread is in accept */
     struct list closers;  /* fd_nodes that want to know of a close only; protected by lk */
@@ -100,23 +101,8 @@ void fd_close_range_end(unsigned lo, unsigned hi);
 void fd_fresh(int fd);
 /* The same for all that came with a message (SCM_RIGHTS). */
 void fd_fresh_passed(const struct msghdr *m);
-/* A descriptor's mode or timeouts were set.  All numbers forget theirs: several may share one description. */
-void fd_mode_set(int fd, bool blocking);
-void fd_timeouts_changed(void);
-bool fd_mode_known(const struct fdesc *d);
-bool fd_timeouts_known(const struct fdesc *d);
-void fd_note_mode(struct fdesc *d, bool blocking);
-/* The descriptor is believed to be in non-blocking mode: a call that may wait is made as it is, announced, and asks the kernel for
- * nothing.  If the belief is wrong (another process cleared the flag) the call waits on its OS thread, as natively. */
-bool fd_no_wait(const struct fdesc *d);
-/* It was wrong. */
-void fd_not_no_wait(struct fdesc *d);
-void fd_copy_timeouts(struct fdesc *to, const struct fdesc *from);
-
 enum fd_kind fd_learn_kind(struct fdesc *d);
-bool fd_is_local(struct fdesc *d);    /* a Unix socket; asks the kernel once */
-bool fd_is_blocking(struct fdesc *d); /* asks the kernel */
-uint64_t fd_timeout(struct fdesc *d, enum fd_dir dir);
+bool fd_is_local(struct fdesc *d); /* a Unix socket; asks the kernel once */
 
 /* The table has a say in what the caller does to descriptors: not before activation, nor in the runtime's own calls, nor in a
  * vfork child. */

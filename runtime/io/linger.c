@@ -5,7 +5,7 @@
  *
  * With unread data close resets the connection instead and does not wait: left to the real call. */
 #include "runtime/io/linger.h"
-#include "runtime/io/fdtab.h"
+#include "runtime/io/mode.h"
 #include "runtime/sched/sched.h"
 #include <linux/sockios.h>
 #include <netinet/in.h>

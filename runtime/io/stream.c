@@ -6,6 +6,9 @@
  * the rest.  Regular files, and descriptors on which RWF_NOWAIT does not work, are read by announced
  * blocking calls (the latter after waiting for readiness).
  *
+ * A stream socket with SO_RCVLOWAT set is read by an announced call: how much the kernel waits for depends on how much is asked for, which
+ * no poll knows.
+ *
  * A blocking write goes on until all is written; what was written before an error or a signal is the result (write(2)). */
 #include "runtime/io/blocking.h"
 #include "runtime/io/io.h"
@@ -128,6 +131,8 @@ static long read_loop(struct vthread *v, struct xfer *x)
         return blocking_xfer(v, x);
     if (d->kind == FD_OTHER)
         return other_xfer(v, d, x);
+    if (d->kind == FD_STREAM && unlikely(fd_has_low_water(d)))
+        return blocking_xfer(v, x);
     io_wait_init(v, &w, d, FD_READ);
     r = d->kind == FD_STREAM || d->kind == FD_FLOW ? io_wait_first(v, &w) : 0;
     while (r == 0) {
@@ -319,6 +324,11 @@ long io_pwritev2(struct vthread *v, int fd, const struct iovec *iov, int n, off_
 
 /* --- Socket calls --- */
 
+static bool low_water(struct fdesc *d)
+{
+    return fd_learn_kind(d) == FD_STREAM && unlikely(fd_has_low_water(d));
+}
+
 long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, struct sockaddr *a, socklen_t *alen)
 {
     struct fdesc *d = fd_get(fd);
@@ -331,6 +341,8 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
     cancel_point(v);
     if (!d || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS6(SYS_recvfrom, fd, buf, n, flags, a, alen);
+    if (low_water(d))
+        return BLOCKING(v, false, true, SYS_recvfrom, fd, buf, n, flags, a, alen);
     io_wait_init(v, &w, d, FD_READ);
     if (d->kind == FD_STREAM && !(flags & (MSG_PEEK | MSG_OOB)))
         r = io_wait_first(v, &w);
@@ -364,7 +376,6 @@ long io_recvfrom(struct vthread *v, int fd, void *buf, size_t n, int flags, stru
 long io_recvmsg(struct vthread *v, int fd, struct msghdr *m, int flags)
 {
     struct fdesc *d = fd_get(fd);
-    struct msghdr copy;
     struct io_wait w;
     long r;
 
@@ -373,13 +384,13 @@ long io_recvmsg(struct vthread *v, int fd, struct msghdr *m, int flags)
     cancel_point(v);
     if (!d || !m || (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)))
         return SYS3(SYS_recvmsg, fd, m, flags);
-    copy = *m;
+    if (low_water(d))
+        return BLOCKING(v, false, true, SYS_recvmsg, fd, m, flags, 0, 0, 0);
     io_wait_init(v, &w, d, FD_READ);
     do {
         r = SYS3(SYS_recvmsg, fd, m, (flags & ~MSG_WAITALL) | MSG_DONTWAIT);
         if (r != -EAGAIN || (flags & MSG_OOB))
             break;
-        *m = copy;
         r = io_wait_more(v, &w);
     } while (r == 0);
     /* The rare case: control data are lost by reading in parts, so the rest is read by a native call. */

@@ -81,7 +81,7 @@ static bool does_not_wait(struct end *e, int fd)
 {
     struct fdesc *d = fd >= 0 ? fd_peek(fd) : NULL;
 
-    if (!d || (d->kind != FD_STREAM && d->kind != FD_SOCKET) || (fd_mode_known(d) ? d->blocking : fd_is_blocking(d)))
+    if (!d || (d->kind != FD_STREAM && d->kind != FD_SOCKET) || fd_blocks(d))
         return false;
     *e = (struct end){ .d = d, .dir = FD_WRITE, .socket = true };
     return true;

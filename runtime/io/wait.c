@@ -83,7 +83,7 @@ long io_wait_first(struct vthread *v, struct io_wait *w)
     struct fd_side *s = &w->d->side[w->dir];
     bool guess = s->misses >= 2 && s->guesses < MAX_GUESSES;
 
-    if (!(s->drained || guess) || !fd_mode_known(w->d) || !w->d->blocking || !fd_timeouts_known(w->d) || w->d->timeo[w->dir] || !s->armed)
+    if (!(s->drained || guess) || !s->armed || !fd_blocks(w->d) || fd_timeout(w->d, w->dir))
         return 0;
     if (!s->drained)
         s->guesses++;

@@ -1,6 +1,6 @@
 /* Waiting for a descriptor on behalf of a call that returned EAGAIN. */
 #pragma once
-#include "runtime/io/fdtab.h"
+#include "runtime/io/mode.h"
 #include "runtime/sched/sched.h"
 
 VTHR_BEGIN_DECLS
@@ -27,8 +27,7 @@ static inline void io_wait_init(struct vthread *v, struct io_wait *w, struct fde
 }
 /* After EAGAIN.  0: try again.  -EAGAIN: the descriptor is in non-blocking mode, or its timeout ran out.  -EINTR, -EBADF, -ECANCELED. */
 long io_wait_more(struct vthread *v, struct io_wait *w);
-/* Before the first attempt, where it is expected to find nothing and the mode is known to be blocking: saves the attempt, and
- * asking for the mode.  Expected: after a read that took all there was, or where earlier calls had to wait (a message at a time
+/* Before the first attempt, where it is expected to find nothing and the mode is blocking: saves the attempt.  Expected: after a read that took all there was, or where earlier calls had to wait (a message at a time
  * goes to and fro); of these one in MAX_GUESSES + 1 does attempt.  0: go on. */
 #define MAX_GUESSES 4
 long io_wait_first(struct vthread *v, struct io_wait *w);

@@ -14,6 +14,7 @@
 #include "runtime/base/real.h"
 #include "runtime/io/fdtab.h"
 #include "runtime/io/loop.h"
+#include "runtime/io/mode.h"
 #include "runtime/mem/blocks.h"
 #include "runtime/mem/image.h"
 #include "runtime/mem/slab.h"
@@ -39,9 +40,13 @@ static void at_prepare(void)
 {
     carrier_makes_process();
     carrier_pin();
+    if (vthr_active)
+        fd_sharing_begin();
 }
 static void at_parent(void)
 {
+    if (vthr_active)
+        fd_sharing_end(true);
     carrier_unpin();
 }
 

@@ -1,10 +1,11 @@
 // O_NONBLOCK by every route: each kind of descriptor is switched to and fro, by each way to do that, after its reads and writes have been
-// answered in the mode before. What would wait says EAGAIN in the one mode, and waits in the other. Not among them: another process (README.md,
-// "Limits").
+// answered in the mode before. What would wait says EAGAIN in the one mode, and waits in the other.
 #include "check.h"
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <pty.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 struct pair { // what is read, and where to write for that
     const char *name;
@@ -39,6 +41,49 @@ static void by_high_duplicate(int fd, int on)
     int other = fcntl(fd, F_DUPFD_CLOEXEC, 80);
     by_ioctl(other, on);
     close(other);
+}
+// Another process, which inherited it.
+static void ended(pid_t child)
+{
+    int status;
+    CHECK(child > 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+static void by_child(int fd, int on)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        by_fcntl(fd, on);
+        _exit(0);
+    }
+    ended(child);
+}
+static void by_bare_fork(int fd, int on)
+{
+    pid_t child = _Fork();
+    if (child == 0) {
+        int fl = fcntl(fd, F_GETFL);
+        _exit(fcntl(fd, F_SETFL, on ? fl | O_NONBLOCK : fl & ~O_NONBLOCK) != 0);
+    }
+    ended(child);
+}
+struct order {
+    int fd, on;
+};
+static int obey(void *arg)
+{
+    struct order *o = arg;
+    by_fcntl(o->fd, o->on);
+    return 0;
+}
+static void by_clone(int fd, int on)
+{
+    struct order o = {fd, on};
+    char *stack = malloc(65536);
+    CHECK(stack != NULL);
+    ended(clone(obey, stack + 65536, SIGCHLD, &o));
+    free(stack);
 }
 // The same description, as it comes in a message.
 static void by_message(int fd, int on)
@@ -71,6 +116,7 @@ static const struct route {
     const char *name;
     void (*set)(int fd, int on);
 } routes[] = {{"fcntl", by_fcntl}, {"FIONBIO", by_ioctl}, {"dup", by_duplicate}, {"F_DUPFD", by_high_duplicate},
+              {"fork", by_child}, {"_Fork", by_bare_fork}, {"clone", by_clone},
               {"SCM_RIGHTS", by_message}};
 
 enum { ROUTES = sizeof routes / sizeof *routes };

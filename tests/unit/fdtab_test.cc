@@ -1,4 +1,4 @@
-#include "runtime/io/fdtab.h"
+#include "runtime/io/mode.h"
 #include "runtime/sched/sched.h"
 
 #include <gtest/gtest.h>
@@ -362,28 +362,54 @@ TEST_F(Fdtab, KindsAreLearned)
     close(dgram[1]);
 }
 
-TEST_F(Fdtab, BlockingModeIsAHint)
+TEST_F(Fdtab, ModesOfOneThatIsOursAloneAreRemembered)
 {
     struct fdesc *d = fd_get(p[0]);
 
-    EXPECT_FALSE(fd_mode_known(d));
-    EXPECT_FALSE(fd_is_blocking(d));
-    EXPECT_TRUE(fd_mode_known(d));
+    fd_born(p[0], fd_sharing());
+    EXPECT_FALSE(fd_blocks(d)) << "asked";
     ASSERT_EQ(fcntl(p[0], F_SETFL, 0), 0);
+    EXPECT_FALSE(fd_blocks(d)) << "until told";
     fd_mode_set(p[0], true);
-    EXPECT_FALSE(fd_mode_known(d));
-    EXPECT_TRUE(fd_is_blocking(d));
-    EXPECT_TRUE(fd_mode_known(d));
-    fd_mode_set(p[0], true);
-    fd_note_mode(d, false);
-    EXPECT_TRUE(fd_mode_known(d));
-    EXPECT_FALSE(d->blocking);
-    fd_close_begin(p[0]);
-    fd_close_end(p[0]);
-    EXPECT_FALSE(fd_mode_known(d));
+    EXPECT_TRUE(fd_blocks(d));
+    ASSERT_EQ(fcntl(p[0], F_SETFL, O_NONBLOCK), 0);
+    EXPECT_TRUE(fd_blocks(d));
+    EXPECT_FALSE(fd_is_blocking(d)) << "asks in any case";
     int fd = p[0];
     close_(p[0]);
     EXPECT_FALSE(fd_is_blocking(fd_get(fd))) << "no descriptor";
+}
+
+TEST_F(Fdtab, ModesOfOneThatMayBeSharedAreAsked)
+{
+    struct fdesc *d = fd_get(p[0]);
+    auto set = [&](int flags) { EXPECT_EQ(fcntl(p[0], F_SETFL, flags), 0); };
+    auto remembered = [&] {
+        set(0);
+        fd_mode_set(p[0], true);
+        EXPECT_TRUE(fd_blocks(d));
+        set(O_NONBLOCK);
+        return fd_blocks(d);
+    };
+
+    EXPECT_FALSE(remembered()) << "not known where it comes from";
+    fd_born(p[0], fd_sharing());
+    EXPECT_TRUE(remembered());
+    uint64_t before = fd_sharing();
+    fd_sharing_begin();
+    EXPECT_FALSE(remembered()) << "a child is being made";
+    fd_sharing_end(false);
+    EXPECT_TRUE(remembered()) << "it failed";
+    fd_sharing_begin();
+    fd_born(p[0], fd_sharing());
+    fd_sharing_end(true);
+    EXPECT_FALSE(remembered()) << "made meanwhile";
+    fd_born(p[0], before);
+    EXPECT_FALSE(remembered()) << "made before";
+    fd_born(p[0], fd_sharing());
+    EXPECT_TRUE(remembered());
+    fd_fresh(p[0]);
+    EXPECT_FALSE(remembered()) << "another one behind the number";
 }
 
 TEST_F(Fdtab, NonBlockingModeIsBelievedUntilAnyIsCleared)
@@ -399,38 +425,55 @@ TEST_F(Fdtab, NonBlockingModeIsBelievedUntilAnyIsCleared)
     fd_mode_set(p[1], true);
     EXPECT_FALSE(fd_no_wait(d)) << "may be the same description under another number";
     EXPECT_FALSE(fd_no_wait(e));
-    fd_note_mode(d, false);
+    fd_accepted(d, e, fd_sharing(), false);
     EXPECT_TRUE(fd_no_wait(d)) << "made so";
     fd_not_no_wait(d);
     EXPECT_FALSE(fd_no_wait(d)) << "was wrong";
-    fd_note_mode(d, false);
+    fd_accepted(d, e, fd_sharing(), false);
     fd_close_begin(p[0]);
     fd_close_end(p[0]);
     EXPECT_FALSE(fd_no_wait(d)) << "another generation";
 }
 
-TEST_F(Fdtab, TimeoutsAreAskedOnce)
+TEST_F(Fdtab, TimeoutsOfOneThatIsOursAloneAreAskedOnce)
 {
     int s[2];
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
     struct fdesc *d = fd_get(s[0]), *e = fd_get(s[1]);
     timeval rcv = {1, 500000}, snd = {2, 0};
 
+    fd_born(s[0], fd_sharing());
     fd_learn_kind(d);
-    EXPECT_EQ(fd_timeout(d, FD_READ), 0u);
-    EXPECT_TRUE(fd_timeouts_known(d));
+    fd_learn_kind(e);
     ASSERT_EQ(setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &rcv, sizeof rcv), 0);
     ASSERT_EQ(setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &snd, sizeof snd), 0);
     EXPECT_EQ(fd_timeout(d, FD_READ), 0u) << "until told";
     fd_timeouts_changed();
-    EXPECT_FALSE(fd_timeouts_known(d));
     EXPECT_EQ(fd_timeout(d, FD_READ), 1500000000u);
     EXPECT_EQ(fd_timeout(d, FD_WRITE), 2000000000u);
-    EXPECT_FALSE(fd_timeouts_known(e));
-    fd_copy_timeouts(e, d);
-    EXPECT_TRUE(fd_timeouts_known(e));
-    EXPECT_EQ(fd_timeout(e, FD_WRITE), 2000000000u);
+    ASSERT_EQ(setsockopt(s[1], SOL_SOCKET, SO_RCVTIMEO, &rcv, sizeof rcv), 0);
+    EXPECT_EQ(fd_timeout(e, FD_READ), 1500000000u) << "may be shared: asked";
     EXPECT_EQ(fd_timeout(fd_get(p[0]), FD_READ), 0u) << "no socket";
+    close_(s[0]);
+    close_(s[1]);
+}
+
+TEST_F(Fdtab, LowWaterMark)
+{
+    int s[2], low = 5, one = 1;
+    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    struct fdesc *d = fd_get(s[0]), *e = fd_get(s[1]);
+
+    fd_born(s[0], fd_sharing());
+    ASSERT_EQ(setsockopt(s[0], SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low), 0);
+    ASSERT_EQ(setsockopt(s[1], SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low), 0);
+    EXPECT_FALSE(fd_has_low_water(d)) << "until told";
+    EXPECT_TRUE(fd_has_low_water(e)) << "may be shared: asked";
+    fd_low_water_changed();
+    EXPECT_TRUE(fd_has_low_water(d));
+    ASSERT_EQ(setsockopt(s[0], SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one), 0);
+    fd_low_water_changed();
+    EXPECT_FALSE(fd_has_low_water(d));
     close_(s[0]);
     close_(s[1]);
 }
