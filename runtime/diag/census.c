@@ -42,6 +42,7 @@ static void fill(struct census_row *r, struct vthread *v)
         if (census_holds(r))
             return;
     }
+    r->what = wait_on(WAIT_NONE, NULL); /* of two waits, perhaps: the object need not be of that kind */
 }
 
 static int add(struct vthread *v, void *arg)

@@ -336,7 +336,8 @@ static int open_file(void)
     long fd = 2;
 
     if (*vthr_config.dump_file) {
-        fd = SYS4(SYS_openat, AT_FDCWD, vthr_config.dump_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+        /* O_NONBLOCK: it may be a FIFO without a reader */
+        fd = SYS4(SYS_openat, AT_FDCWD, vthr_config.dump_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
         if (fd >= 0)
             fd = hidden_out_of_the_way((int)fd);
         else

@@ -55,12 +55,23 @@ static bool main_bounds(struct bounds *b)
     return found;
 }
 
+/* The alternate signal stack, when the thread is on it. */
+static bool alternate(const struct vthread *v, uintptr_t sp, struct bounds *b)
+{
+    uintptr_t lo = (uintptr_t)v->altstack.ss_sp, size = v->altstack.ss_size;
+
+    *b = (struct bounds){ lo, lo + size };
+    return size && sp >= lo - REACH && sp < lo + size;
+}
+
 /* Whether the access was one to v's stack, below its end or to a guard that the program made within it. */
 static bool overflowed(struct vthread *v, uintptr_t addr, uintptr_t sp, struct bounds *b)
 {
     uintptr_t below = v->user_stack ? REACH : v->guard_size;
 
-    if (v->stack_size) {
+    if (alternate(v, sp, b)) {
+        below = REACH;
+    } else if (v->stack_size) {
         *b = (struct bounds){ (uintptr_t)v->stack_lo, (uintptr_t)v->stack_lo + v->stack_size };
     } else {
         below = MAIN_GAP;

@@ -4,6 +4,7 @@
 #include "runtime/base/sys.h"
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -16,14 +17,28 @@ void text_begin(struct text *t, int fd)
     t->n = 0;
 }
 
-/* The program may have made its standard error non-blocking. */
+/* Whoever writes here must get on: the thread that takes the process's signals, one that is about to die.  So nothing is written before
+ * there is room: a pipe that polls as writable takes as much as the buffer holds (PIPE_BUF). */
 static bool wait_for_room(int fd)
 {
     struct pollfd p = { fd, POLLOUT, 0 };
     struct timespec ts = { 0, 0 };
+    long r;
 
     ts.tv_sec = PATIENCE_NS / 1000000000l;
-    return SYS5(SYS_ppoll, &p, 1, &ts, NULL, 8) > 0;
+    do /* the kernel counts the time down in ts */
+        r = SYS5(SYS_ppoll, &p, 1, &ts, NULL, 8);
+    while (r == -EINTR);
+    return r > 0;
+}
+
+/* Nobody reads any more.  The signal is this thread's, and would come as soon as it unblocks it. */
+static void take_sigpipe(void)
+{
+    uint64_t set = 1ull << (SIGPIPE - 1);
+    struct timespec none = { 0, 0 };
+
+    SYS4(SYS_rt_sigtimedwait, &set, NULL, &none, sizeof set);
 }
 
 static void flush(struct text *t)
@@ -31,11 +46,13 @@ static void flush(struct text *t)
     size_t done = 0;
 
     while (done < t->n && !t->failed) {
-        long r = SYS3(SYS_write, t->fd, t->buf + done, t->n - done);
+        long r = wait_for_room(t->fd) ? SYS3(SYS_write, t->fd, t->buf + done, t->n - done) : -ETIMEDOUT;
 
+        if (r == -EPIPE)
+            take_sigpipe();
         if (r > 0)
             done += (size_t)r;
-        else if (r != -EINTR && !(r == -EAGAIN && wait_for_room(t->fd)))
+        else if (r != -EINTR && r != -EAGAIN)
             t->failed = true;
     }
     t->n = 0;

@@ -382,6 +382,16 @@ static void drain(void)
     put_lost();
 }
 
+/* lk held.  A disk that is full: what was written is kept, the rest is not recorded any more. */
+static void give_up_if_failed(void)
+{
+    if (!w.text.failed)
+        return;
+    store_relaxed(&vthr_tracing, false);
+    w.open = false;
+    vthr_say("VTHR_TRACE=", vthr_config.trace, ": cannot be written any further: the trace ends there", NULL);
+}
+
 static void *writer_main(void *arg)
 {
     (void)arg;
@@ -390,11 +400,12 @@ static void *writer_main(void *arg)
 
         sys_futex_wait(&w.wake, 0, now_ns() + PERIOD_NS);
         lock(&w.lk);
-        open = w.open;
-        if (open) {
+        if (w.open) {
             drain();
             text_end(&w.text);
+            give_up_if_failed();
         }
+        open = w.open;
         unlock(&w.lk);
         if (!open)
             return NULL;
@@ -422,6 +433,7 @@ static void finish(void)
                 close_carrier(&w.os[i], now);
         PUT("\n]\n");
         text_end(&w.text);
+        give_up_if_failed();
         w.open = false;
     }
     unlock(&w.lk);

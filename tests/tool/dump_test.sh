@@ -13,7 +13,7 @@ begin() # MODE VAR=VALUE...: its pid is in $pid; a line to descriptor 3 ends it
     shift
     rm -f "$dir/in" "$dir/out"
     mkfifo "$dir/in" "$dir/out"
-    env "$@" LD_PRELOAD="$lib" "$program" "$mode" <"$dir/in" >"$dir/out" 2>"$dir/err" &
+    env "$@" LD_PRELOAD="$lib" "$program" "$mode" <"$dir/in" >"$dir/out" 2>"${err:-$dir/err}" &
     pid=$!
     exec 3>"$dir/in" 4<"$dir/out"
     read -t 60 -r line <&4
@@ -93,6 +93,50 @@ grep -q DEADLOCK "$dir/file" && fail "a deadlock, where there is none"
 echo >&3
 wait $pid || fail "status $? at the end"
 exec 3>&- 4<&-
+
+{ kill -9 $pid; wait $pid; } 2>/dev/null
+# A thread has malloc's lock and does not go on, another one waits for that lock in libc.
+the_sleeping() { has "$(one sleep "parked, sleep")" "$(at 0 sleep libvthr.so)" "$(at 1 on_sleep tool_dumped)" ""; }
+the_allocating() { has "1 asleep in the kernel: vthread $number \"allocate\"" "(    #$any$nl)+$(at "$number" allocate tool_dumped)" ""; }
+the_faulting() { has "1 parked, $any: vthread 0 \"tool_dumped\"" "(    #$any$nl)+$(at "$number" in_the_middle tool_dumped)" "(    #$any$nl)+$(at "$number" fault_in_malloc tool_dumped)" "(    #$any$nl)*"; }
+begin malloc VTHR_DUMP_SIGNAL=QUIT VTHR_DUMP_FILE="$dir/malloc" VTHR_CARRIERS=2
+settled "$dir/malloc" the_sleeping the_allocating the_faulting
+{ kill -9 $pid; wait $pid; } 2>/dev/null
+
+begin idle VTHR_DUMP_SIGNAL=QUIT VTHR_DUMP_FILE="$dir/idle"
+the_ten_thousand() { has "10000 parked, sleep, for up to $time: vthreads $number-$number $any" "$(at 0 sleep libvthr.so)" "$(at 1 on_sleep tool_dumped)" ""; }
+settled "$dir/idle" the_ten_thousand
+{ kill -9 $pid; wait $pid; } 2>/dev/null
+
+# Standard error that takes nothing: a pipe that is full, one without a reader, a full disk.  The thread that takes the signals
+# must get on: the next one ends the process, and nothing else does.
+goes_on() # WHAT
+{
+    kill -QUIT $pid
+    for ((i = 0; i < 100; i++)); do # it is at it: it does not wait for signals (rt_sigsuspend)
+        grep -q '^130 ' /proc/$pid/task/*/syscall 2>/dev/null || break
+    done
+    kill -TERM $pid
+    { wait $pid; } 2>/dev/null
+    local got=$?
+    [[ $got == 143 ]] || fail "$1: status $got, not 143"
+}
+mkfifo "$dir/full" "$dir/broken"
+exec 5<>"$dir/full" 6<>"$dir/broken"
+dd if=/dev/zero of="$dir/full" bs=4096 oflag=nonblock 2>/dev/null
+err=$dir/full begin plain VTHR_DUMP_SIGNAL=QUIT
+goes_on "a full pipe"
+err=$dir/broken begin plain VTHR_DUMP_SIGNAL=QUIT
+exec 6>&-
+goes_on "a broken pipe"
+if [[ -c /dev/full ]]; then
+    err=/dev/full begin plain VTHR_DUMP_SIGNAL=QUIT
+    goes_on "a full disk"
+fi
+# A file that nobody reads: nothing waits for that either.
+begin plain VTHR_DUMP_SIGNAL=QUIT VTHR_DUMP_FILE="$dir/broken"
+goes_on "a FIFO without a reader"
+exec 5>&-
 
 begin deadlock VTHR_DUMP_SIGNAL=SIGQUIT VTHR_DEADLOCK=1
 for ((i = 0; i < 600; i++)); do # each is reported by itself

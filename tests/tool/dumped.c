@@ -1,15 +1,21 @@
 /* dumped MODE: threads to be looked at, all named after what they do.  Prints "ready" when each is on its way there.
  *   mixed     one of each kind of wait, some that run, 200 in one loop; ends with status 0 when a line comes on stdin
+ *   plain     one thread that sleeps; signals are not blocked; never ends
+ *   malloc    a thread that died halfway through malloc and has its lock, one that waits for that; never ends
+ *   idle      10,000 threads at one place; never ends
  *   deadlock  two threads wait for each other's mutex, one for a mutex of its own, two join each other; never ends */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +29,7 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t never;
 static int quiet[2], file;
 static volatile int stop;
+static void *volatile malloced;
 static pthread_t first, second;
 static pthread_barrier_t begun;
 
@@ -163,9 +170,74 @@ static void deadlock(void)
         pause();
 }
 
+static FN void for_ever(void)
+{
+    for (;;)
+        pause();
+}
+
+static int has_lock[2]; /* a byte says: malloc's lock is */
+
+static FN void in_the_middle(int sig)
+{
+    (void)sig;
+    CHECK(write(has_lock[1], "", 1) == 1);
+    CHECK(write(1, "ready\n", 6) == 6);
+    for_ever();
+}
+static void *allocate(void *arg)
+{
+    char c;
+
+    CHECK(read(has_lock[0], &c, 1) == 1);
+    malloced = malloc(100000);
+    for_ever();
+    return arg;
+}
+
+/* What malloc writes behind the block that it takes from the end of its memory is not there: it faults with its lock held. */
+static FN void fault_in_malloc(void)
+{
+    struct sigaction sa = {.sa_handler = in_the_middle};
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, end;
+
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    start("sleep", on_sleep, NULL);
+    from = ((uintptr_t)malloc(8000) + 8000 + 4096) & -page;
+    end = (uintptr_t)sbrk(0) & -page;
+    sigaction(SIGSEGV, &sa, NULL);
+    CHECK(pipe(has_lock) == 0);
+    start("allocate", allocate, NULL);
+    CHECK(mprotect((void *)from, end - from, PROT_NONE) == 0);
+    malloced = malloc(64000);
+}
+
+static void idle(void)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 16384);
+    for (int i = 0; i < 10000; i++)
+        CHECK(pthread_create(&t, &attr, on_sleep, NULL) == 0);
+}
+
 int main(int argc, char **argv)
 {
     sigset_t set;
+
+    if (argc == 2 && !strcmp(argv[1], "malloc"))
+        fault_in_malloc();
+    if (argc == 2 && !strcmp(argv[1], "idle"))
+        idle();
+    if (argc == 2 && !strcmp(argv[1], "plain"))
+        start("sleep", on_sleep, NULL);
+    if (argc == 2 && strcmp(argv[1], "mixed") && strcmp(argv[1], "deadlock")) {
+        ready();
+        for_ever();
+    }
 
     if (argc != 2 || pipe(quiet))
         return 2;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define DEEP __attribute__((noinline)) long
@@ -56,6 +57,23 @@ static int is(const char *how, const char *what)
     return strcmp(how, what) == 0;
 }
 
+/* On an alternate stack with a guard below it. */
+static void go_deeper(int sig)
+{
+    deeper(sig);
+}
+static void overflow_alternate(void)
+{
+    struct sigaction sa = {.sa_handler = go_deeper, .sa_flags = SA_ONSTACK};
+    char *m = mmap(NULL, 128 << 10, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t s = {.ss_sp = m + (64 << 10), .ss_size = 64 << 10};
+
+    mprotect(s.ss_sp, s.ss_size, PROT_READ | PROT_WRITE);
+    sigaltstack(&s, NULL);
+    sigaction(SIGUSR1, &sa, NULL);
+    raise(SIGUSR1);
+}
+
 void *worker(void *how)
 {
     int list[4] = {4, 2, 1, 3};
@@ -69,6 +87,8 @@ void *worker(void *how)
         on_own_stack(leave);
     if (is(how, "given up"))
         on_own_stack(give_up);
+    if (is(how, "alternate"))
+        overflow_alternate();
     if (is(how, "other fault"))
         *(volatile int *)8 = 0;
     if (is(how, "main"))

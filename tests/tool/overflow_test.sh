@@ -53,6 +53,10 @@ report main 139
 says main "vthr: stack overflow in vthread 0 \(tid $number, \"tool_overflow\"\), the main thread" "$where" \
     "    \.\.\. repeated to #$number: $number times" "$(at "$number" main tool_overflow)"
 
+report alternate 139
+says alternate "$who" "    stack $hex to $hex \(64 KiB\), stack pointer $hex, access to $hex" \
+    "    \.\.\. repeated to #$number: $number times" "$(at "$number" go_deeper tool_overflow)"
+
 for how in "handled 7" "given up 139" "other fault 139"; do
     report "${how% *}" "${how##* }"
     [[ ! -s $dir/err ]] || fail "$how: something is said: $(cat "$dir/err")"

@@ -8,7 +8,7 @@ trap 'rm -rf "$dir"' EXIT
 unset LD_PRELOAD ${!VTHR_@}
 python3 -c '' || exit 77
 
-traced() { timeout -k 1 60 env VTHR_TRACE="$dir/$1" LD_PRELOAD="$lib" VTHR_CARRIERS="$2" "$program" 2>&1; }
+traced() { timeout -k 1 60 env VTHR_TRACE="${dir:+$dir/}$1" LD_PRELOAD="$lib" VTHR_CARRIERS="$2" "$program" 2>&1; }
 
 for carriers in 1 2; do
     said=$(traced "t$carriers" $carriers) || fail "status $?"
@@ -29,6 +29,12 @@ exec 5>&-
 
 said=$(traced no/such/directory 1) || fail "status $? without a file"
 [[ $said == "vthr: VTHR_TRACE=$dir/no/such/directory: cannot be written" ]] || fail "without a file: $said"
+
+# A full disk: one line, and the program goes on.
+if [[ -c /dev/full ]]; then
+    said=$(dir= traced /dev/full 1) || fail "status $? on a full disk"
+    [[ $said == "vthr: VTHR_TRACE=/dev/full: cannot be written any further: the trace ends there" ]] || fail "on a full disk: $said"
+fi
 
 # Killed: what there is can be read.
 coproc env VTHR_TRACE="$dir/killed" LD_PRELOAD="$lib" "$waiting" deadlock 2>/dev/null
