@@ -77,6 +77,10 @@ long own_by_number(struct vthread *v, long nr, const long *a, unsigned i) VTHR_H
 /* A timer on a thread's CPU time is the kernel's: that thread gets an OS thread of its own, whose clock this is.  Others as they are. */
 clockid_t clock_for_timer(clockid_t clk) VTHR_HIDDEN;
 
+/* rt_tgsigqueueinfo to a vthread; rt_sigqueueinfo to the own process, by v. */
+long raw_queue_thread(struct vthread *to, int sig, const siginfo_t *info) VTHR_HIDDEN;
+long raw_queue_process(struct vthread *v, int sig, const siginfo_t *info) VTHR_HIDDEN;
+
 /* A new descriptor, or -1. */
 static inline int fresh(int fd)
 {

@@ -1,6 +1,5 @@
-/* Signals: see runtime/thread/signal.c. */
+/* Signals: dispositions, masks, waiting, alternate stacks.  Sending: sigsend.c.  See runtime/thread/signal.c. */
 #include "preload/hook.h"
-#include "runtime/base/options.h"
 #include <string.h>
 
 /* The calling vthread; NULL for native threads and in a vfork child, where the kernel's own masks and dispositions count. */
@@ -198,105 +197,6 @@ HOOK int __sigpause(int sig_or_mask, int is_sig)
     return is_sig ? pause_for_signal(sig_or_mask) : pause_with_mask(sig_or_mask);
 }
 HOOK int __sigsuspend(const sigset_t *) ALIAS(sigsuspend);
-
-static bool is_direct(int sig)
-{
-    return sig >= 1 && sig <= 64 && (SIGBIT(sig) & KSIG_DIRECT);
-}
-HOOK int raise(int sig)
-{
-    struct vthread *v = vthr_parkable();
-
-    if (!v || sig == 0 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP)
-        return REAL(raise)(sig);
-    return (int)posix(signal_send_self(v, sig, SI_TKILL));
-}
-HOOK int gsignal(int) ALIAS(raise);
-
-HOOK int pthread_kill(pthread_t th, int sig)
-{
-    struct vthread *v = vthr_active ? thread_of(th) : NULL;
-    siginfo_t info;
-
-    if (!v)
-        return REAL(pthread_kill)(th, sig);
-    if (sig < 0 || sig > 64 || sig == SIG_NUDGE || sig == SIG_SETXID)
-        return EINVAL;
-    if (sig == 0 || load_acquire(&v->done))
-        return 0;
-    if (sig == SIGKILL || sig == SIGSTOP || (v == vthr_self && is_direct(sig)))
-        return v == vthr_self && is_direct(sig) ? (REAL(raise)(sig) ? errno : 0) : (REAL(kill)(getpid(), sig) ? errno : 0);
-    memset(&info, 0, sizeof info);
-    info.si_signo = sig;
-    info.si_code = SI_TKILL;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    return -signal_send(v, sig, &info);
-}
-HOOK int pthread_sigqueue(pthread_t th, int sig, const union sigval value)
-{
-    struct vthread *v = vthr_active ? thread_of(th) : NULL;
-    siginfo_t info;
-
-    if (!v)
-        return REAL(pthread_sigqueue)(th, sig, value);
-    if (sig < 0 || sig > 64 || sig == SIG_NUDGE || sig == SIG_SETXID)
-        return EINVAL;
-    if (sig == 0)
-        return 0;
-    memset(&info, 0, sizeof info);
-    info.si_signo = sig;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value = value;
-    return -signal_send(v, sig, &info);
-}
-HOOK int tgkill(pid_t tgid, pid_t tid, int sig)
-{
-    struct vthread *v = vthr_active && tgid == getpid() ? vthread_by_tid((uint32_t)tid) : NULL;
-
-    if (!v)
-        return REAL(tgkill)(tgid, tid, sig);
-    if (v != &vthr_main && load_acquire(&v->life) != VT_LIVE) /* the main thread's number lasts as long as the process */
-        return (int)posix(-ESRCH);
-    return (int)posix(-pthread_kill((pthread_t)v->pd, sig));
-}
-static bool send_process(int sig, int code, union sigval value)
-{
-    siginfo_t info;
-
-    memset(&info, 0, sizeof info);
-    info.si_signo = sig;
-    info.si_code = code;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value = value;
-    return signal_send_process(sig, &info) == 0;
-}
-/* kill(2) to ourselves is delivered before it returns if no other thread may take it (POSIX, kill); the kernel would choose
- * the main thread first. */
-HOOK int kill(pid_t pid, int sig)
-{
-    struct vthread *v = vthr_parkable();
-
-    if (!v || sig <= 0 || sig > 64 || is_direct(sig) || sig == SIGKILL || sig == SIGSTOP || pid != getpid() ||
-        sig == (int)vthr_config.dump_signal)
-        return REAL(kill)(pid, sig);
-    if (v != &vthr_main && send_process(sig, SI_USER, (union sigval){ 0 }))
-        return 0;
-    if ((v->sigmask & SIGBIT(sig)) || (v != &vthr_main && !(vthr_main.sigmask & SIGBIT(sig))))
-        return REAL(kill)(pid, sig);
-    return (int)posix(signal_send_self(v, sig, SI_USER));
-}
-HOOK int sigqueue(pid_t pid, int sig, const union sigval value)
-{
-    struct vthread *v = vthr_parkable();
-
-    if (v && v != &vthr_main && pid == getpid() && send_process(sig, SI_QUEUE, value))
-        return 0;
-    return REAL(sigqueue)(pid, sig, value);
-}
 
 HOOK int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict t)
 {

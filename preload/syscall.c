@@ -106,18 +106,16 @@ static long raw_sigprocmask(struct vthread *v, int how, const uint64_t *set, uin
     return posix(r);
 }
 
-/* A thread's number is virtual; the signal goes to the vthread that has it. */
-static long raw_sigqueue(int tid, int sig, const siginfo_t *info)
+/* A thread's number is virtual; its signal goes to the vthread that has it. */
+static bool to_a_thread(long nr)
 {
-    struct vthread *to = vthread_by_tid((uint32_t)tid);
-
-    if (!to || bad_address(info) || sig <= 0 || sig > 64)
-        return NOT_HOOKED;
-    return posix(signal_send(to, sig, info));
+    return nr == SYS_tgkill || nr == SYS_tkill || nr == SYS_rt_tgsigqueueinfo;
 }
 
 static long signals(struct vthread *v, long nr, const long *a)
 {
+    struct vthread *to;
+
     switch (nr) {
     case SYS_kill:
         return kill(A(0, pid_t), A(1, int));
@@ -126,7 +124,12 @@ static long signals(struct vthread *v, long nr, const long *a)
     case SYS_tkill:
         return vthread_by_tid(A(0, uint32_t)) ? tgkill(getpid(), A(0, pid_t), A(1, int)) : NOT_HOOKED;
     case SYS_rt_tgsigqueueinfo:
-        return A(0, pid_t) == getpid() ? raw_sigqueue(A(1, int), A(2, int), A(3, const siginfo_t *)) : NOT_HOOKED;
+        to = A(0, pid_t) == getpid() ? vthread_by_tid(A(1, uint32_t)) : NULL;
+        return to ? raw_queue_thread(to, A(2, int), A(3, const siginfo_t *)) : NOT_HOOKED;
+    case SYS_rt_sigqueueinfo:
+        return v && A(0, pid_t) == getpid() ? raw_queue_process(v, A(1, int), A(2, const siginfo_t *)) : NOT_HOOKED;
+    case SYS_pidfd_send_signal:
+        return pidfd_send_signal(FD(0), A(1, int), A(2, siginfo_t *), A(3, unsigned));
     case SYS_sigaltstack:
         return sigaltstack(A(0, const stack_t *), A(1, stack_t *));
     case SYS_pause:
@@ -568,7 +571,7 @@ static long hooked(long nr, const long *a)
         r = waits(park, nr, a);
     if (r == NOT_HOOKED && park)
         r = files(park, nr, a);
-    if (r == NOT_HOOKED && (park || nr == SYS_rt_sigaction || nr == SYS_tgkill || nr == SYS_tkill))
+    if (r == NOT_HOOKED && (park || nr == SYS_rt_sigaction || to_a_thread(nr)))
         r = signals(park, nr, a);
     if (r == NOT_HOOKED && park)
         r = announced(park, nr, a);

@@ -31,10 +31,10 @@ static bool booted VTHR_EARLY_DATA;
 static bool native; /* a step failed, or VTHR_DISABLE */
 static bool native_for_good;
 
-/* Compared in place: strncmp and a string lie elsewhere. */
+/* Compared in place: strncmp and a string lie elsewhere.  There is no environment after a clearenv by another preload's constructor. */
 static VTHR_EARLY bool any_setting(void)
 {
-    for (char **e = environ; *e; e++)
+    for (char **e = environ; e && *e; e++)
         if ((*e)[0] == 'V' && (*e)[1] == 'T' && (*e)[2] == 'H' && (*e)[3] == 'R' && (*e)[4] == '_')
             return true;
     return false;

@@ -37,4 +37,6 @@ __attribute__((constructor(101))) static void early(void)
         _exit(23);
     if (getenv("EARLY_THREADS") && (pthread_create(&t, NULL, thread, &c) || pthread_join(t, &r) || r != &c))
         _exit(24);
+    if (getenv("EARLY_CLEARENV") && (clearenv() || getenv("PATH")))
+        _exit(25);
 }

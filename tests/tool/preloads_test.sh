@@ -36,6 +36,7 @@ for bind in LD_BIND_NOW=1 A=1; do
 done
 each_order early "$early" A=1
 each_order "early, with threads" "$early" EARLY_THREADS=1
+each_order "early, then no environment" "$early" EARLY_CLEARENV=1
 
 found=0
 for name in libjemalloc.so.2 libtcmalloc_minimal.so.4 libtcmalloc.so.4 libmimalloc.so.2.0 libeatmydata.so \
