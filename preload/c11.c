@@ -83,7 +83,7 @@ HOOK int cnd_broadcast(cnd_t *c)
 }
 HOOK void call_once(once_flag *f, void (*fn)(void))
 {
-    once_run((pthread_once_t *)f, fn);
+    once_run((pthread_once_t *)f, fn, 0); /* it could not say that it was cancelled */
 }
 HOOK int tss_create(tss_t *key, tss_dtor_t dtor)
 {

@@ -53,7 +53,7 @@ HOOK int pthread_barrier_destroy(pthread_barrier_t *b)
 }
 HOOK int pthread_once(pthread_once_t *once, void (*fn)(void))
 {
-    return once_run(once, fn);
+    return once_run(once, fn, STOP_LOCK);
 }
 HOOK int __pthread_once(pthread_once_t *, void (*)(void)) ALIAS(pthread_once);
 HOOK int pthread_spin_lock(pthread_spinlock_t *l)

@@ -70,8 +70,12 @@ static void move_strand(struct strand *me, struct vthr_scope *to)
     me->inner = vthr_inner = to;
     if (to)
         list_add_tail(&to->strands, &me->link);
-    if (me->vt)
-        store_relaxed(&me->vt->stopped, to && to->stop);
+    if (!me->vt)
+        return;
+    if (to)
+        scope_tell(to, me->vt);
+    else
+        scope_tell_none(me->vt);
 }
 
 VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
@@ -94,6 +98,7 @@ VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
     lock_two(outer, s);
     if (outer) {
         s->stop = outer->stop;
+        s->locks = outer->locks;
         outer->used = true;
         list_add_tail(&outer->children, &s->sibling);
     }
@@ -104,47 +109,63 @@ VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
     return 0;
 }
 
-VTHR_EXPORT int vthr_scope_shield(struct vthr_scope *s)
+/* --- Settings: before there is anything in it.  Both locked --- */
+
+static void shield(struct vthr_scope *s, unsigned n)
+{
+    (void)n;
+    s->shielded = true;
+    s->stop = s->own;
+}
+static void cancel_locks(struct vthr_scope *s, unsigned n)
+{
+    (void)n;
+    s->locks = true;
+}
+static void limit(struct vthr_scope *s, unsigned n)
+{
+    s->limit = n;
+}
+
+static int set(struct vthr_scope *s, void (*how)(struct vthr_scope *, unsigned), unsigned n, const char *misuse)
 {
     struct vthr_scope *outer;
     struct vthread *v;
-    int r = 0;
+    int r = EBUSY;
 
     scope_check(s);
     outer = s->parent;
     if (s->owner != vthr_strand)
-        api_misuse("a scope is shielded by a thread that did not open it", s);
+        api_misuse(misuse, s);
     v = wake_enter();
     lock_two(outer, s);
-    if (s->used || s->owner->inner != s) {
-        r = EBUSY;
-    } else {
-        s->shielded = true;
-        s->stop = s->own;
+    if (!s->used && s->owner->inner == s) {
+        r = 0;
+        how(s, n);
         if (s->owner->vt)
-            store_relaxed(&s->owner->vt->stopped, s->stop);
+            scope_tell(s, s->owner->vt);
     }
     unlock_two(outer, s);
     wake_leave(v);
     return r;
 }
 
+VTHR_EXPORT int vthr_scope_shield(struct vthr_scope *s)
+{
+    return set(s, shield, 0, "a scope is shielded by a thread that did not open it");
+}
+
+VTHR_EXPORT int vthr_scope_cancel_locks(struct vthr_scope *s)
+{
+    return set(s, cancel_locks, 0, "a scope is told to cancel waits for locks by a thread that did not open it");
+}
+
 VTHR_EXPORT int vthr_scope_limit(struct vthr_scope *s, unsigned n)
 {
-    struct vthread *v;
-    int r = 0;
-
-    scope_check(s);
-    v = wake_enter();
-    lock(&s->lk);
-    if (s->used)
-        r = EBUSY;
-    else
-        s->limit = n;
-    unlock(&s->lk);
-    wake_leave(v);
-    return r;
+    return set(s, limit, n, "a scope is limited by a thread that did not open it");
 }
+
+/* --- Leaving --- */
 
 enum children { CHILDREN_NONE, CHILDREN_DAEMONS, CHILDREN_SOME };
 

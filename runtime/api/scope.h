@@ -4,7 +4,7 @@
  * thread's.  A strand is in the list of its innermost scope, and scopes are in the list `children` of the scope that they
  * were opened in, so each strand is reached from above by one way.
  *
- * Locks.  A scope's lock protects its lists, counts and flags, `inner` and the cancellation flag (vthread.stopped) of the strands in
+ * Locks.  A scope's lock protects its lists, counts and flags, `inner` and the cancellation flags (vthread.stopped, stops) of the strands in
  * its list, and `shielded` of its children.  Several scopes are locked from the outermost inwards. */
 #pragma once
 #include "runtime/api/object.h"
@@ -35,6 +35,7 @@ struct vthr_scope {
     uint32_t kind;             /* OBJECT_SCOPE */
     bool own;                  /* cancelled itself */
     bool shielded;
+    bool locks;                /* its cancellation ends waits for locks, too */
     bool cut;                  /* a task ended with ECANCELED because of `stop` */
     bool used;                 /* something was opened or started in it */
     int error;                 /* of the first task that failed, ETIMEDOUT of the deadline */
@@ -97,6 +98,19 @@ void api_watch_end(void);
 
 /* cancel.c.  In the runtime. */
 void scope_cancel_tree(struct vthr_scope *s);
+
+/* The strand's scope is s now, or its flags have changed; s locked. */
+static inline void scope_tell(const struct vthr_scope *s, struct vthread *v)
+{
+    v->stops = (uint8_t)(s->locks ? STOP_ALL : STOP_POINT | STOP_WAIT);
+    store_relaxed(&v->stopped, s->stop ? v->stops : 0);
+}
+
+static inline void scope_tell_none(struct vthread *v)
+{
+    v->stops = 0;
+    store_relaxed(&v->stopped, 0);
+}
 
 /* deadline.c */
 uint64_t scope_deadline_of(const struct vthr_scope *s); /* the earliest that counts */

@@ -107,7 +107,7 @@ static void task_end(struct vthr_task **task)
     give_back(&t->strand, NULL);
     fails = note_failure(s, t);
     if (v)
-        store_relaxed(&v->stopped, 0);
+        scope_tell_none(v);
     publish_result(t, fails);
     count_off(s, t);
     wake_leave(v);
@@ -121,7 +121,7 @@ static void begin(struct vthr_task *t)
     lock(&s->lk);
     t->strand.vt = v;
     if (v)
-        store_relaxed(&v->stopped, s->stop);
+        scope_tell(s, v);
     unlock(&s->lk);
     wake_leave(v);
     vthr_strand = &t->strand;

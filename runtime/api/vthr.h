@@ -13,7 +13,7 @@
  *
  * Cancellation.  When a scope is cancelled, everything that waits in it, or in a scope opened inside it, fails with ECANCELED, now and
  * later, until the scope is left: the functions below that wait, and libc's (read, accept, connect, poll, nanosleep, sem_wait,
- * waitpid, ...; docs/api.md has the list).  It comes at waits only: a call that need not wait does its work.  A call that
+ * pthread_barrier_wait, waitpid, ...; docs/api.md has the list).  For locks see vthr_scope_cancel_locks.  It comes at waits only: a call that need not wait does its work.  A call that
  * fails so has taken nothing, sent nothing, locked nothing.  What goes to files goes through.
  *
  * Waits.  Each waiting function f has the forms f_until, which ends with ETIMEDOUT at a point of time, and try_f, which does not wait and
@@ -78,6 +78,14 @@ void vthr_scope_fail(vthr_scope *scope, int error);
  * Errors: EBUSY, there was a task or a scope in it already.  Aborts: by a thread that did not open it. */
 int vthr_scope_shield(vthr_scope *scope);
 
+/* Lets the cancellation of the scope end waits for locks, too, in it and in scopes opened inside it: pthread_mutex_lock,
+ * pthread_rwlock_rdlock and wrlock, and pthread_once when another thread is at it return ECANCELED, mtx_lock thrd_error, std::mutex
+ * throws, and syscall(SYS_futex, FUTEX_WAIT) fails with ECANCELED; nothing is locked then.  They wait on otherwise, because most
+ * code does not look at what they return, and would go on without the lock.  So this is for scopes of whose code, libraries
+ * included, it is known that it looks.  Called by the opener right after opening.
+ * Errors: EBUSY, there was a task or a scope in it already.  Aborts: by a thread that did not open it. */
+int vthr_scope_cancel_locks(vthr_scope *scope);
+
 /* Cancels the scope at this point of time, unless it has been left; vthr_scope_leave returns ETIMEDOUT then.  A deadline can only be
  * shortened, and does not extend those of scopes around it.
  * Errors: ENOMEM.  Aborts: by a thread that did not open it. */
@@ -88,7 +96,7 @@ int vthr_scope_timeout(vthr_scope *scope, uint64_t ns);
 
 /* Limits how many tasks run in the scope at once, daemons not counted: vthr_spawn waits for a place.  0: any number.  A task of the scope
  * that spawns into it has its own place and waits for another.  Called by the opener right after opening.
- * Errors: EBUSY, there was a task or a scope in it already. */
+ * Errors: EBUSY, there was a task or a scope in it already.  Aborts: by a thread that did not open it. */
 int vthr_scope_limit(vthr_scope *scope, unsigned n);
 
 /* Tells whether waits of the calling thread fail because a scope around it is cancelled or past its deadline.  Returns 1 or 0. */

@@ -179,6 +179,7 @@ public:
     void cancel() { vthr_scope_cancel(handle_); }
     void shield() { detail::check(vthr_scope_shield(handle_)); }
     void limit(unsigned n) { detail::check(vthr_scope_limit(handle_, n)); }
+    void cancel_locks() { detail::check(vthr_scope_cancel_locks(handle_)); }
     void deadline(clock::time_point t) { detail::check(vthr_scope_deadline(handle_, detail::point(t))); }
     template <class Rep, class Period> void timeout(std::chrono::duration<Rep, Period> d) { deadline(clock::now() + d); }
     vthr_scope *handle() const { return handle_; }

@@ -14,6 +14,7 @@
 #include "runtime/thread/signal.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <sys/stat.h>
 
 /* Ends by itself. */
@@ -42,6 +43,34 @@ static bool is_storage(long nr)
     return false;
 }
 
+/* Of other processes' threads, too; not in the parking lot (sync/futex.c). */
+static bool is_lock(long nr)
+{
+    return nr == SYS_futex || nr == SYS_futex_waitv;
+}
+
+/* Nobody ends one that begins when the scope is cancelled.  Who does not look at the result tries again at once: slowly, as in sync/cond.c. */
+static bool waits_for_lock(long nr, long op)
+{
+    switch (nr == SYS_futex ? op & FUTEX_CMD_MASK : FUTEX_WAIT) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+        return is_lock(nr);
+    }
+    return false;
+}
+static void wait_moment(struct vthread *v)
+{
+    struct timespec moment = { 0, 1000000 };
+
+    block_begin(v, true);
+    SYS2(SYS_nanosleep, &moment, NULL);
+    block_end(v);
+}
+
 static bool opens_fifo(long nr, long dir, long path, long flags)
 {
     struct stat st;
@@ -54,11 +83,15 @@ static bool begin_stoppable(struct vthread *v, bool sure, long nr, long a, long 
 {
     if (is_storage(nr))
         return true;
-    v->cancellable = 1;
+    v->cancellable = is_lock(nr) ? STOP_LOCK : STOP_POINT;
     compiler_barrier(); /* as `intr` */
-    if (!cancel_stopped(v))
+    if (likely(!(load_relaxed(&v->stopped) & v->cancellable)))
         return true;
     v->cancellable = 0;
+    if (waits_for_lock(nr, b)) {
+        wait_moment(v);
+        return false;
+    }
     return !sure && !opens_fifo(nr, a, b, c);
 }
 
@@ -82,7 +115,7 @@ long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a,
             block_note(v, wait_on_many(WAIT_CALL, (const void *)nr, (uint32_t)a));
             r = arch_syscall_intr(&v->attention, nr, a, b, c, d, e, f);
             arch_tp_mend();
-            stoppable = v->cancellable;
+            stoppable = load_relaxed(&v->stopped) & v->cancellable;
             v->cancellable = 0;
             block_end(v);
         }
@@ -94,7 +127,7 @@ long blocking_go_on(struct vthread *v, bool sure, bool restart, long nr, long a,
         cancel_point(v);
         if (v->sig_ran & ends)
             return r;
-        if (stoppable && cancel_stopped(v))
+        if (stoppable)
             return -ECANCELED;
     }
 }

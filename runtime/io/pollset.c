@@ -122,7 +122,7 @@ static enum wake_reason park_on(struct vthread *v, const struct pollfd *fds, nfd
     }
     if (behind)
         link_behind(behind, v, ticket);
-    v->cancellable = 1;
+    v->cancellable = STOP_POINT;
     v->intr = SIG_RAN_ANY;
     r = waiter_park(&v->w, deadline);
     v->intr = 0;

@@ -26,7 +26,7 @@ static enum wake_reason park_until(struct vthread *v, uint64_t deadline)
 
     rt_enter(v);
     waiter_prepare_alone(&v->w, wait_on(WAIT_SLEEP, NULL));
-    v->cancellable = 1;
+    v->cancellable = STOP_POINT;
     v->intr = SIG_RAN_ANY;
     r = waiter_park(&v->w, deadline);
     v->intr = 0;

@@ -18,7 +18,7 @@ static long park(struct vthread *v, struct io_wait *w)
     enum wake_reason r;
 
     rt_enter(v);
-    v->cancellable = 1;
+    v->cancellable = STOP_POINT;
     v->intr = ends;
     r = fd_wait(w->d, w->dir, w->gen, looks ? look_at : w->deadline);
     v->intr = 0;

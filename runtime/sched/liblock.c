@@ -59,7 +59,7 @@ static void park(uint32_t *word)
 
     fetch_add_acq_rel(&s->parked, 1u);
     while (!granted && xchg_acquire(word, 2u) != 0)
-        losses += lot_wait_lock(word, NO_DEADLINE, losses >= LOSSES, &granted, wait_on(WAIT_STREAM, word)) == 0;
+        losses += lot_wait_lock(word, NO_DEADLINE, 0, losses >= LOSSES, &granted, wait_on(WAIT_STREAM, word)) == 0;
     fetch_sub_acq_rel(&s->parked, 1u);
 }
 

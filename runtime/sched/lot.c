@@ -94,28 +94,75 @@ static struct lot_bucket *lock_node(struct lot_node *n)
     }
 }
 
-int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), void *arg)
+bool lot_withdraw(struct lot_node *n, void (*undo)(void *), void *arg)
 {
-    enum wake_reason r = waiter_park(n->w, deadline);
-
-    /* Also when woken: the waker may be between taking us off and its last look at the node. */
     struct lot_bucket *b = lock_node(n);
-    if (n->linked) {
+    bool queued = n->linked;
+
+    if (queued) {
         list_del(&n->link);
         n->linked = false;
         if (undo)
             undo(arg);
     }
     lot_unlock(b);
+    return queued;
+}
+
+int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), void *arg)
+{
+    enum wake_reason r = waiter_park(n->w, deadline);
+
+    /* Also when woken: the waker may be between taking us off and its last look at the node. */
+    lot_withdraw(n, undo, arg);
     return r == W_WOKEN ? 0 : r == W_TIMEOUT ? -ETIMEDOUT : -EINTR;
 }
 
-bool lot_park_stay(struct lot_node *n)
+bool lot_may_be_stopped(const struct vthread *v, unsigned ends)
 {
+    return v->stops & ends >> 2;
+}
+
+static inline void ends_begin(struct vthread *v, unsigned ends)
+{
+    if (v && ends) {
+        v->intr = ends & SIG_RAN_ANY;
+        v->cancellable = (uint8_t)(ends >> 2);
+    }
+}
+static inline void ends_over(struct vthread *v, unsigned ends)
+{
+    if (v && ends)
+        v->cancellable = v->intr = 0;
+}
+
+int lot_park(struct lot_node *n, uint64_t deadline, unsigned ends)
+{
+    struct vthread *v = n->w->vt;
+    int r;
+
+    ends_begin(v, ends);
+    r = lot_park_undo(n, deadline, NULL, NULL);
+    ends_over(v, ends);
+    return r;
+}
+
+bool lot_stopped(unsigned ends)
+{
+    struct vthread *v = vthr_parkable();
+
+    return v && (load_relaxed(&v->stopped) & ends >> 2);
+}
+
+bool lot_park_stay(struct lot_node *n, unsigned ends)
+{
+    struct vthread *v = n->w->vt;
     struct lot_bucket *b;
     bool queued;
 
+    ends_begin(v, ends);
     waiter_park(n->w, NO_DEADLINE);
+    ends_over(v, ends);
     b = lock_node(n);
     queued = n->linked;
     lot_unlock(b);
@@ -133,25 +180,6 @@ bool lot_resume(struct lot_node *n, struct waiter *w, struct wait_on what)
     return queued;
 }
 
-int lot_park(struct lot_node *n, uint64_t deadline)
-{
-    return lot_park_undo(n, deadline, NULL, NULL);
-}
-
-static int park_ends(struct lot_node *n, uint64_t deadline, unsigned ends)
-{
-    struct vthread *v = n->w->vt;
-    int r;
-
-    if (!v || !ends)
-        return lot_park(n, deadline);
-    v->intr = ends & SIG_RAN_ANY;
-    v->cancellable = (ends & LOT_CANCEL) != 0;
-    r = lot_park(n, deadline);
-    v->cancellable = v->intr = 0;
-    return r;
-}
-
 int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends, struct wait_on what)
 {
     struct waiter native, *w = wait_enter(&native);
@@ -163,7 +191,7 @@ int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_
         lot_queue(b, &n, addr, w, waiter_prepare(w, what));
         n.bits = bits;
         lot_unlock(b);
-        r = park_ends(&n, deadline, ends);
+        r = lot_park(&n, deadline, ends);
     } else {
         lot_unlock(b);
     }
@@ -181,7 +209,7 @@ int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline, struct wait_
     return lot_wait_bits(addr, val, deadline, ~0u, what);
 }
 
-int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted, struct wait_on what)
+int lot_wait_lock(uint32_t *word, uint64_t deadline, unsigned ends, bool hungry, bool *granted, struct wait_on what)
 {
     struct waiter native, *w = wait_enter(&native);
     struct lot_node n = { .granted = false };
@@ -196,7 +224,7 @@ int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted,
             list_add_head(&b->q, &n.link);
         }
         lot_unlock(b);
-        r = lot_park(&n, deadline);
+        r = lot_park(&n, deadline, ends);
     } else {
         lot_unlock(b);
     }

@@ -23,14 +23,15 @@ VTHR_BEGIN_DECLS
  * Any thread; on a vthread outside the runtime it enters and leaves by itself. */
 int lot_wait(const uint32_t *addr, uint32_t val, uint64_t deadline, struct wait_on what);
 int lot_wait_bits(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, struct wait_on what);
-/* The same; ends: what else ends it than a wake, SIG_RAN_* (handlers that ran since the call began) and LOT_CANCEL. */
-#define LOT_CANCEL 4u
+/* The same; ends: what else ends it than a wake, SIG_RAN_* (handlers that ran since the call began) and LOT_ENDS(STOP_*). */
+#define LOT_ENDS(stops) ((stops) << 2)
+#define LOT_CANCEL LOT_ENDS((unsigned)STOP_POINT)
 int lot_wait_ends(const uint32_t *addr, uint32_t val, uint64_t deadline, uint32_t bits, unsigned ends, struct wait_on what);
 /* Wakes up to n waiters; returns how many. */
 int lot_wake(const void *addr, int n);
 /* A lock word: 0 free, other values held, 2 held with waiters.  Parks while it is 2; as lot_wait.  hungry: this waiter has been woken
  * before and came too late each time: it waits at the front, and *granted says whether it was given the lock. */
-int lot_wait_lock(uint32_t *word, uint64_t deadline, bool hungry, bool *granted, struct wait_on what);
+int lot_wait_lock(uint32_t *word, uint64_t deadline, unsigned ends, bool hungry, bool *granted, struct wait_on what);
 /* After the word went from 2 to 0: wakes the first waiter, or gives it the lock. */
 void lot_wake_lock(uint32_t *word);
 int lot_wake_bits(const void *addr, int n, uint32_t bits);
@@ -49,14 +50,19 @@ int lot_wake_locked(struct lot_bucket *b, const void *addr, int n, uint32_t bits
 /* The same; *count is decremented for each node taken off. */
 int lot_wake_counted(struct lot_bucket *b, const void *addr, int n, uint32_t *count);
 /* Parks and takes the node off again.  0, -ETIMEDOUT or -EINTR. */
-int lot_park(struct lot_node *n, uint64_t deadline);
+int lot_park(struct lot_node *n, uint64_t deadline, unsigned ends);
+/* After -EINTR, outside the runtime: the calling thread's scope is cancelled, and that was to end it. */
+bool lot_stopped(unsigned ends);
+bool lot_may_be_stopped(const struct vthread *v, unsigned ends);
 /* As lot_park; true in *left when the node was still queued, decided under the lock, after calling undo(arg) there. */
 int lot_park_undo(struct lot_node *n, uint64_t deadline, void (*undo)(void *), void *arg);
 
-/* For waits that an interruption must not end: true when interrupted with the node still queued... */
-bool lot_park_stay(struct lot_node *n);
+/* For waits that handlers of signals must not end: true when interrupted with the node still queued... */
+bool lot_park_stay(struct lot_node *n, unsigned ends);
 /* ...then, after the handlers ran: a new episode in the same place.  False: woken meanwhile. */
 bool lot_resume(struct lot_node *n, struct waiter *w, struct wait_on what);
+/* ...or off it, calling undo(arg) under the lock.  False: woken meanwhile. */
+bool lot_withdraw(struct lot_node *n, void (*undo)(void *), void *arg);
 
 void lot_reset_child(void);
 VTHR_END_DECLS

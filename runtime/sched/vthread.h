@@ -46,8 +46,9 @@ struct vthread {
     uint8_t attention;         /* look at pending signals and cancellation when leaving the runtime */
     uint8_t c11;               /* start is a thrd_start_t */
     uint8_t blocked_in;        /* inside an announced blocking call */
-    uint8_t cancellable;       /* the wait that comes is a cancellation point */
-    uint8_t stopped;           /* the native API's scope around it is cancelled: such a wait fails (thread/cancel.h) */
+    uint8_t cancellable;       /* STOP_*: what ends the wait that comes */
+    uint8_t stopped;           /* STOP_*: the waits that fail, as the native API's scope around it is cancelled (thread/cancel.h) */
+    uint8_t stops;             /* STOP_*: those that would; 0: in no scope */
     uint8_t loop_credit, loop_waits; /* see io/loop.c */
     uint8_t pins;              /* of its carrier, see carrier_pin */
     uint8_t settled;           /* one more pin, until it stops: see carrier_settle */

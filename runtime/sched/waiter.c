@@ -111,7 +111,7 @@ static bool wants_interrupt(struct vthread *v)
         return true;
     if (!load_relaxed(&v->attention))
         return false;
-    return (load_relaxed(&v->sigpending) & ~v->sigmask) || (v->cancellable && image_cancel_pending(v->pd));
+    return (load_relaxed(&v->sigpending) & ~v->sigmask) || ((v->cancellable & STOP_POINT) && image_cancel_pending(v->pd));
 }
 
 enum wake_reason waiter_park(struct waiter *w, uint64_t deadline)

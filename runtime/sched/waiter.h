@@ -20,6 +20,14 @@
 
 struct vthread;
 
+/* What ends a wait (cancellable) when the native API's scope around the thread is cancelled (stopped). */
+enum {
+    STOP_POINT = 1, /* it is a cancellation point: ended by pthread_cancel, too */
+    STOP_WAIT = 2,  /* it is none */
+    STOP_LOCK = 4,  /* a lock, whose callers mostly do not look at the result: only in scopes that ask for it */
+    STOP_ALL = 7,
+};
+
 enum wake_reason {
     W_RUNNING = 0,
     W_PARKING = 1,

@@ -11,13 +11,15 @@
  * code polls, and goes on when its condition comes true.
  *
  * glibc's fields: pthread_cond_init leaves all zero but __wrefs (bit 0 process-shared, bit 1 CLOCK_MONOTONIC).
- * Process-shared conditions are glibc's own; their waits are announced blocking calls. */
+ * Process-shared conditions are glibc's own; their waits are announced blocking calls, and short ones in a scope, so that its cancellation
+ * can be seen. */
 #include "runtime/sync/cond.h"
 #include "runtime/base/real.h"
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/deadline.h"
 #include "runtime/sync/mutex.h"
+#include "runtime/sync/turns.h"
 #include "runtime/thread/cancel.h"
 #include <errno.h>
 #include <limits.h>
@@ -33,8 +35,6 @@ static bool is_shared(pthread_cond_t *c)
 {
     return (c->__data.__wrefs & WREFS_SHARED) != 0;
 }
-
-#define STOPPED_WAIT_NS 1000000ull
 
 static void count_off(void *arg)
 {
@@ -74,7 +74,7 @@ static int wait_once(pthread_cond_t *c, pthread_mutex_t *m, uint64_t deadline)
         deadline = shortened ? moment : deadline;
     }
     if (w->vt)
-        w->vt->cancellable = !stopped; /* set a moment ago: the next wait will see it */
+        w->vt->cancellable = stopped ? 0 : STOP_POINT; /* set a moment ago: the next wait will see it */
     r = lot_park_undo(&n, deadline, count_off, waiters_of(c));
     if (w->vt)
         w->vt->cancellable = 0;
@@ -91,9 +91,31 @@ static void name_off(struct os_name *n)
     name_end(n, false);
 }
 
-static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, bool clock_given)
+static int real_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    return abs ? REAL(pthread_cond_clockwait)(c, m, clk, abs) : REAL(pthread_cond_wait)(c, m);
+}
+
+/* One turn only: whoever changes what is waited for may do so between two of them, and finds nobody to signal.  So the caller looks. */
+static int real_wait_turn(struct vthread *v, pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    struct turns t = turns_of(clk, abs);
+    bool was = cancel_stopped(v);
+    int r;
+
+    if (!was)
+        t.step = TURN_LAST_NS;
+    turn_begin(&t);
+    r = real_wait(c, m, clk, &t.end);
+    if (r != ETIMEDOUT || !t.step)
+        return r;
+    return cancel_stopped(v) ? ECANCELED : 0;
+}
+
+static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
 {
     struct vthread *v = vthr_parkable();
+    bool turns = v && lot_may_be_stopped(v, LOT_CANCEL);
     /* libc unlocks the mutex and locks it again. */
     __attribute__((cleanup(name_off), unused)) struct os_name n = mutex_name(m);
     int r;
@@ -102,12 +124,7 @@ static int shared_wait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, con
         block_begin(v, true);
         block_note(v, wait_on(WAIT_COND, c));
     }
-    if (!abs)
-        r = REAL(pthread_cond_wait)(c, m);
-    else if (clock_given)
-        r = REAL(pthread_cond_clockwait)(c, m, clk, abs);
-    else
-        r = REAL(pthread_cond_timedwait)(c, m, abs);
+    r = turns ? real_wait_turn(v, c, m, clk, abs) : real_wait(c, m, clk, abs);
     if (v)
         block_end(v);
     return r;
@@ -136,15 +153,15 @@ static int wait_until(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, cons
 int cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
     if (unlikely(is_shared(c)))
-        return shared_wait(c, m, 0, NULL, false);
+        return shared_wait(c, m, CLOCK_MONOTONIC, NULL);
     return wait_until(c, m, CLOCK_MONOTONIC, NULL);
 }
 
 int cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *abs)
 {
-    if (unlikely(is_shared(c)))
-        return shared_wait(c, m, 0, abs, false);
-    return wait_until(c, m, c->__data.__wrefs & WREFS_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME, abs);
+    clockid_t clk = c->__data.__wrefs & WREFS_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+
+    return is_shared(c) ? shared_wait(c, m, clk, abs) : wait_until(c, m, clk, abs);
 }
 
 int cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
@@ -152,7 +169,7 @@ int cond_clockwait(pthread_cond_t *c, pthread_mutex_t *m, clockid_t clk, const s
     if (clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
         return EINVAL;
     if (unlikely(is_shared(c)))
-        return shared_wait(c, m, clk, abs, true);
+        return shared_wait(c, m, clk, abs);
     return wait_until(c, m, clk, abs);
 }
 

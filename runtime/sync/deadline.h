@@ -3,6 +3,9 @@
 #include "runtime/base/sys.h"
 #include <errno.h>
 
+/* What would else spin in a cancelled scope waits for so long first: cond.c. */
+#define STOPPED_WAIT_NS 1000000ull
+
 static inline bool ts_valid(const struct timespec *ts)
 {
     return ts->tv_nsec >= 0 && ts->tv_nsec < (long)NSEC_PER_SEC;

@@ -114,10 +114,27 @@ static int futex_deadline(int op, const struct timespec *ts, uint64_t *out)
     return 0;
 }
 
+/* A wait that begins in a cancelled scope, which is to end such waits, does wait for a moment, as one for a condition: cond.c. */
+static bool shorten(uint64_t *deadline, unsigned *ends)
+{
+    uint64_t moment;
+
+    if (likely(!lot_stopped(*ends)))
+        return false;
+    *ends &= SIG_RAN_ANY;
+    moment = now_ns() + STOPPED_WAIT_NS;
+    if (*deadline <= moment)
+        return false;
+    *deadline = moment;
+    return true;
+}
+
 static long do_wait(struct vthread *v, uint32_t *addr, int op, uint32_t val, const struct timespec *ts, uint32_t bits)
 {
-    unsigned ends = ts ? SIG_RAN_ANY : SIG_RAN_PLAIN; /* with a timeout the kernel does not restart it */
+    unsigned handlers = ts ? SIG_RAN_ANY : SIG_RAN_PLAIN; /* with a timeout the kernel does not restart it */
+    unsigned ends = handlers | LOT_ENDS(STOP_LOCK);
     uint64_t deadline;
+    bool shortened;
     int r = futex_deadline(op, ts, &deadline);
 
     if (r)
@@ -126,12 +143,17 @@ static long do_wait(struct vthread *v, uint32_t *addr, int op, uint32_t val, con
         return -EINVAL;
     if (v)
         v->sig_ran = 0;
+    shortened = shorten(&deadline, &ends);
     for (;;) {
         r = lot_wait_ends(addr, val, deadline, bits, ends, wait_on(WAIT_FUTEX, addr));
+        if (r == -ETIMEDOUT && shortened)
+            return -ECANCELED;
         if (r != -EINTR)
             return r;
-        if (!v || (v->sig_ran & ends))
+        if (!v || (v->sig_ran & handlers))
             return -EINTR;
+        if (lot_stopped(ends))
+            return -ECANCELED;
         /* SA_RESTART, or no handler at all */
     }
 }

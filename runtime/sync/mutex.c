@@ -5,7 +5,9 @@
  * tricky").  One that came too late LOSSES times is given the lock by whoever releases it next: on one carrier a thread that waits with
  * the lock held, and takes it again at once after each release, would keep it from all others for ever, where natively the
  * kernel interrupts it at some moment.  __owner and __count are written by the holder only.  Static initialisers and pthread_mutex_init's layout
- * are glibc's, so init and destroy are not replaced. */
+ * are glibc's, so init and destroy are not replaced.
+ *
+ * The cancellation of a scope (vthr.h) ends waits with a timeout, whose callers look at the result, and others in scopes that ask for it. */
 #include "runtime/sync/mutex.h"
 #include "runtime/base/real.h"
 #include "runtime/sched/lot.h"
@@ -13,6 +15,7 @@
 #include "runtime/sync/deadline.h"
 #include "runtime/sync/name.h"
 #include "runtime/sync/self.h"
+#include "runtime/sync/turns.h"
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -35,7 +38,7 @@ bool mutex_is_foreign(const pthread_mutex_t *m)
     return (m->__data.__kind & KIND_FOREIGN) != 0;
 }
 
-static int lock_word(pthread_mutex_t *m, uint64_t deadline)
+static int lock_word(pthread_mutex_t *m, uint64_t deadline, unsigned ends)
 {
     uint32_t *w = word_of(m), z = 0, losses = 0;
     bool granted = false;
@@ -51,9 +54,11 @@ static int lock_word(pthread_mutex_t *m, uint64_t deadline)
             arch_cpu_relax();
         }
     while (!granted && xchg_acquire(w, 2u) != 0) {
-        r = lot_wait_lock(w, deadline, losses >= LOSSES, &granted, wait_on(WAIT_MUTEX, w));
+        r = lot_wait_lock(w, deadline, ends, losses >= LOSSES, &granted, wait_on(WAIT_MUTEX, w));
         if (r == -ETIMEDOUT)
             return ETIMEDOUT;
+        if (unlikely(r == -EINTR) && lot_stopped(ends))
+            return ECANCELED;
         losses += r == 0;
     }
     return 0;
@@ -80,13 +85,13 @@ static int owned_by_self(pthread_mutex_t *m, bool trying)
     return -1;
 }
 
-static int acquire(pthread_mutex_t *m, uint64_t deadline)
+static int acquire(pthread_mutex_t *m, uint64_t deadline, unsigned ends)
 {
     int r = owned_by_self(m, false);
 
     if (r)
         return r < 0 ? 0 : r;
-    r = lock_word(m, deadline);
+    r = lock_word(m, deadline, ends);
     if (r)
         return r;
     own(m);
@@ -155,9 +160,31 @@ static int foreign_trylock(pthread_mutex_t *m)
     return r;
 }
 
-static int wait_foreign(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+static int real_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+{
+    return !abs                    ? REAL(pthread_mutex_lock)(m)
+           : clk == CLOCK_REALTIME ? REAL(pthread_mutex_timedlock)(m, abs)
+                                   : REAL(pthread_mutex_clocklock)(m, clk, abs);
+}
+
+/* In turns, as a scope's cancellation has to end it. */
+static int real_lock_turns(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, unsigned ends)
+{
+    struct turns t = turns_of(clk, abs);
+    int r = ETIMEDOUT;
+
+    while (r == ETIMEDOUT && turn_begin(&t)) {
+        if (lot_stopped(ends))
+            return ECANCELED;
+        r = real_lock(m, clk, &t.end);
+    }
+    return r;
+}
+
+static int wait_foreign(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, unsigned ends)
 {
     struct vthread *v = vthr_parkable();
+    bool turns = v && lot_may_be_stopped(v, ends);
     int r = real_trylock(m);
 
     if (r != EBUSY)
@@ -166,21 +193,16 @@ static int wait_foreign(pthread_mutex_t *m, clockid_t clk, const struct timespec
         block_begin(v, true);
         block_note(v, wait_on(WAIT_MUTEX, m));
     }
-    if (!abs)
-        r = REAL(pthread_mutex_lock)(m);
-    else if (clk == CLOCK_REALTIME)
-        r = REAL(pthread_mutex_timedlock)(m, abs);
-    else
-        r = REAL(pthread_mutex_clocklock)(m, clk, abs);
+    r = turns ? real_lock_turns(m, clk, abs, ends) : real_lock(m, clk, abs);
     if (v)
         block_end(v);
     return r;
 }
 
-static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs)
+static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec *abs, unsigned ends)
 {
     struct os_name n = mutex_name(m);
-    int r = wait_foreign(m, clk, abs);
+    int r = wait_foreign(m, clk, abs, ends);
 
     name_end(&n, got(r));
     return r;
@@ -189,8 +211,8 @@ static int foreign_lock(pthread_mutex_t *m, clockid_t clk, const struct timespec
 int mutex_lock(pthread_mutex_t *m)
 {
     if (unlikely(mutex_is_foreign(m)))
-        return foreign_lock(m, 0, NULL);
-    return acquire(m, NO_DEADLINE);
+        return foreign_lock(m, CLOCK_REALTIME, NULL, LOT_ENDS(STOP_LOCK));
+    return acquire(m, NO_DEADLINE, LOT_ENDS(STOP_LOCK));
 }
 
 int mutex_trylock(pthread_mutex_t *m)
@@ -217,7 +239,7 @@ int mutex_timedlock(pthread_mutex_t *m, clockid_t clk, const struct timespec *ab
     if (clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
         return EINVAL;
     if (unlikely(mutex_is_foreign(m)))
-        return foreign_lock(m, clk, abs);
+        return foreign_lock(m, clk, abs, LOT_ENDS(STOP_WAIT));
     r = mutex_trylock(m);
     if (r != EBUSY) {
         /* trylock says EBUSY where lock says EDEADLK */
@@ -233,7 +255,7 @@ int mutex_timedlock(pthread_mutex_t *m, clockid_t clk, const struct timespec *ab
 
         if (d == 0)
             return ETIMEDOUT;
-        r = acquire(m, d);
+        r = acquire(m, d, LOT_ENDS(STOP_WAIT));
         if (r != ETIMEDOUT)
             return r;
     }
@@ -296,7 +318,10 @@ int mutex_release_all(pthread_mutex_t *m, unsigned *count)
 
 void mutex_reacquire(pthread_mutex_t *m, unsigned count)
 {
-    mutex_lock(m);
-    if (!mutex_is_foreign(m))
-        m->__data.__count = count;
+    if (mutex_is_foreign(m)) {
+        foreign_lock(m, CLOCK_REALTIME, NULL, 0);
+        return;
+    }
+    acquire(m, NO_DEADLINE, 0);
+    m->__data.__count = count;
 }

@@ -9,6 +9,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/barrier.h"
+#include <errno.h>
 #include <limits.h>
 
 #define ONCE_RUNNING 1u
@@ -23,7 +24,7 @@ static void undo(uint32_t **w)
     }
 }
 
-int once_run(pthread_once_t *once, void (*fn)(void))
+int once_run(pthread_once_t *once, void (*fn)(void), unsigned stops)
 {
     uint32_t *w = (uint32_t *)once;
 
@@ -33,7 +34,9 @@ int once_run(pthread_once_t *once, void (*fn)(void))
         if (likely(cur == ONCE_DONE))
             return 0;
         if (cur == ONCE_RUNNING) {
-            lot_wait(w, ONCE_RUNNING, NO_DEADLINE, wait_on(WAIT_ONCE, once));
+            if (lot_wait_ends(w, ONCE_RUNNING, NO_DEADLINE, ~0u, LOT_ENDS(stops), wait_on(WAIT_ONCE, once)) == -EINTR &&
+                lot_stopped(LOT_ENDS(stops)))
+                return ECANCELED;
             continue;
         }
         if (!cas_acquire(w, &cur, ONCE_RUNNING))

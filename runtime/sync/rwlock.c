@@ -12,6 +12,7 @@
 #include "runtime/sync/deadline.h"
 #include "runtime/sync/name.h"
 #include "runtime/sync/self.h"
+#include "runtime/sync/turns.h"
 #include <errno.h>
 #include <limits.h>
 
@@ -96,7 +97,7 @@ int rwlock_trywrlock(pthread_rwlock_t *l)
 
 /* Sets the wait bit and parks under `key` while the word stays as seen. */
 static int wait_turn(pthread_rwlock_t *l, const uint32_t *key, uint32_t bit, bool (*must_wait)(pthread_rwlock_t *, uint32_t),
-                     uint64_t deadline)
+                     uint64_t deadline, unsigned ends)
 {
     struct waiter native, *w = wait_enter(&native);
     struct lot_node n;
@@ -114,7 +115,7 @@ static int wait_turn(pthread_rwlock_t *l, const uint32_t *key, uint32_t bit, boo
     }
     lot_queue(b, &n, key, w, waiter_prepare(w, wait_on(bit == RD_WAIT ? WAIT_RDLOCK : WAIT_WRLOCK, l)));
     lot_unlock(b);
-    r = lot_park(&n, deadline);
+    r = lot_park(&n, deadline, ends);
 out:
     wait_leave(w);
     return r;
@@ -151,9 +152,31 @@ static void wake_waiters(pthread_rwlock_t *l, uint32_t bits)
         lot_wake(word_of(l), INT_MAX);
 }
 
-static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
+static int real_lock(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
+{
+    if (!abs)
+        return write ? REAL(pthread_rwlock_wrlock)(l) : REAL(pthread_rwlock_rdlock)(l);
+    return write ? REAL(pthread_rwlock_clockwrlock)(l, clk, abs) : REAL(pthread_rwlock_clockrdlock)(l, clk, abs);
+}
+
+/* In turns, as a scope's cancellation has to end it. */
+static int real_lock_turns(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs, unsigned ends)
+{
+    struct turns t = turns_of(clk, abs);
+    int r = write ? REAL(pthread_rwlock_trywrlock)(l) : REAL(pthread_rwlock_tryrdlock)(l);
+
+    while ((r == EBUSY || r == ETIMEDOUT) && turn_begin(&t)) {
+        if (lot_stopped(ends))
+            return ECANCELED;
+        r = real_lock(l, write, clk, &t.end);
+    }
+    return r;
+}
+
+static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs, unsigned ends)
 {
     struct vthread *v = vthr_parkable();
+    bool turns = v && lot_may_be_stopped(v, ends);
     struct os_name n = name_for(l);
     int r;
 
@@ -161,24 +184,31 @@ static int foreign(pthread_rwlock_t *l, bool write, clockid_t clk, const struct 
         block_begin(v, true);
         block_note(v, wait_on(write ? WAIT_WRLOCK : WAIT_RDLOCK, l));
     }
-    if (!abs)
-        r = write ? REAL(pthread_rwlock_wrlock)(l) : REAL(pthread_rwlock_rdlock)(l);
-    else if (write)
-        r = REAL(pthread_rwlock_clockwrlock)(l, clk, abs);
-    else
-        r = REAL(pthread_rwlock_clockrdlock)(l, clk, abs);
+    r = turns ? real_lock_turns(l, write, clk, abs, ends) : real_lock(l, write, clk, abs);
     if (v)
         block_end(v);
     name_end(&n, write && r == 0);
     return r;
 }
 
+/* A writer does not wait any more: those who waited behind it may have no reason to. */
+static void writer_leaves(pthread_rwlock_t *l)
+{
+    if (!(load_relaxed(word_of(l)) & WRITER)) {
+        uint32_t old = fetch_and_acq_rel(word_of(l), ~(WR_WAIT | RD_WAIT));
+
+        wake_waiters(l, old & (WR_WAIT | RD_WAIT));
+    }
+}
+
 static int lock_either(pthread_rwlock_t *l, bool write, clockid_t clk, const struct timespec *abs)
 {
+    unsigned ends = LOT_ENDS((unsigned)(abs ? STOP_WAIT : STOP_LOCK));
+
     if (abs && clk != CLOCK_REALTIME && clk != CLOCK_MONOTONIC)
         return EINVAL;
     if (is_foreign(l))
-        return foreign(l, write, clk, abs);
+        return foreign(l, write, abs ? clk : CLOCK_REALTIME, abs, ends);
     for (;;) {
         int r = write ? rwlock_trywrlock(l) : rwlock_tryrdlock(l);
         uint64_t deadline = NO_DEADLINE;
@@ -194,16 +224,12 @@ static int lock_either(pthread_rwlock_t *l, bool write, clockid_t clk, const str
             if (deadline == 0)
                 return ETIMEDOUT;
         }
-        r = write ? wait_turn(l, writers_key(l), WR_WAIT, writer_waits, deadline)
-                  : wait_turn(l, word_of(l), RD_WAIT, reader_waits, deadline);
-        if (r == -ETIMEDOUT && deadline_at(clk, abs) == 0) {
-            /* Those who waited behind us may have no reason to wait any more. */
-            if (write && !(load_relaxed(word_of(l)) & WRITER)) {
-                uint32_t old = fetch_and_acq_rel(word_of(l), ~(WR_WAIT | RD_WAIT));
-
-                wake_waiters(l, old & (WR_WAIT | RD_WAIT));
-            }
-            return ETIMEDOUT;
+        r = write ? wait_turn(l, writers_key(l), WR_WAIT, writer_waits, deadline, ends)
+                  : wait_turn(l, word_of(l), RD_WAIT, reader_waits, deadline, ends);
+        if ((r == -ETIMEDOUT && deadline_at(clk, abs) == 0) || (r == -EINTR && lot_stopped(ends))) {
+            if (write)
+                writer_leaves(l);
+            return r == -EINTR ? ECANCELED : ETIMEDOUT;
         }
     }
 }

@@ -6,6 +6,7 @@
 #include "runtime/sched/lot.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sync/deadline.h"
+#include "runtime/sync/turns.h"
 #include "runtime/thread/cancel.h"
 #include "runtime/thread/signal.h"
 #include <errno.h>
@@ -34,17 +35,41 @@ int sema_trywait(sem_t *s)
     return -EAGAIN;
 }
 
-static int shared_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
+static int real_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
+{
+    int r = !abs ? REAL(sem_wait)(s) : clk == CLOCK_REALTIME ? REAL(sem_timedwait)(s, abs) : REAL(sem_clockwait)(s, clk, abs);
+
+    return r ? -errno : 0;
+}
+
+/* In turns, as a scope's cancellation has to end it. */
+static int real_wait_turns(struct vthread *v, sem_t *s, clockid_t clk, const struct timespec *abs, unsigned ends)
+{
+    struct turns t = turns_of(clk, abs);
+    int r = -ETIMEDOUT;
+
+    v->sig_ran = 0;
+    while ((r == -ETIMEDOUT || (r == -EINTR && !(v->sig_ran & ends))) && turn_begin(&t)) {
+        if (cancel_stopped(v))
+            return -ECANCELED;
+        r = real_wait(s, clk, &t.end);
+        if (r == -EINTR && !t.step)
+            t.step = TURN_FIRST_NS; /* once more up to the deadline */
+    }
+    return r;
+}
+
+static int shared_wait(sem_t *s, clockid_t clk, const struct timespec *abs, unsigned ends)
 {
     struct vthread *v = vthr_parkable();
+    bool turns = v && lot_may_be_stopped(v, LOT_CANCEL);
     int r;
 
     if (v) {
         block_begin(v, true);
         block_note(v, wait_on(WAIT_SEM, s));
     }
-    r = !abs ? REAL(sem_wait)(s) : clk == CLOCK_REALTIME ? REAL(sem_timedwait)(s, abs) : REAL(sem_clockwait)(s, clk, abs);
-    r = r ? -errno : 0;
+    r = turns ? real_wait_turns(v, s, clk, abs, ends) : real_wait(s, clk, abs);
     if (v)
         block_end(v);
     return r;
@@ -62,7 +87,7 @@ int sema_wait(sem_t *s, clockid_t clk, const struct timespec *abs)
     if (v)
         cancel_point(v);
     if (of(s)->private_)
-        return sema_trywait(s) == 0 ? 0 : shared_wait(s, clk, abs);
+        return sema_trywait(s) == 0 ? 0 : shared_wait(s, abs ? clk : CLOCK_REALTIME, abs, ends);
     if (sema_trywait(s) == 0)
         return 0;
     if (abs && !ts_valid(abs))

@@ -30,7 +30,7 @@ void cancel_async_point(struct vthread *v)
 /* As for a signal: who sees the flag does not begin to wait, who does not is found waiting (thread/signal.c). */
 void cancel_stop(struct vthread *v)
 {
-    store_relaxed(&v->stopped, 1);
+    store_relaxed(&v->stopped, v->stops);
     if (v != vthr_self)
         signal_nudge(v);
 }

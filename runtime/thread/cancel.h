@@ -15,8 +15,8 @@ static inline void cancel_point(struct vthread *v)
     if (unlikely(cancel_pending(v)))
         cancel_act(v);
 }
-/* The scope of the native API that the thread is in was cancelled: waits that are cancellation points return -ECANCELED, those that
- * begin as well as those in progress.  A call asks when it has nothing else to report any more. */
+/* The scope of the native API that the thread is in was cancelled: waits return -ECANCELED, those that begin as well as those in
+ * progress.  A call asks when it has nothing else to report any more. */
 static inline bool cancel_stopped(const struct vthread *v)
 {
     return __builtin_expect(__atomic_load_n(&v->stopped, __ATOMIC_RELAXED), 0);

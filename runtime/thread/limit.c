@@ -19,7 +19,9 @@ int limit_enter(void)
                 return 0;
         if (!vthr_config.max_wait)
             return EAGAIN;
-        lot_wait(&n_threads, n, NO_DEADLINE, wait_on(WAIT_PLACE, &n_threads));
+        if (lot_wait_ends(&n_threads, n, NO_DEADLINE, ~0u, LOT_ENDS(STOP_WAIT), wait_on(WAIT_PLACE, &n_threads)) == -EINTR &&
+            lot_stopped(LOT_ENDS(STOP_WAIT)))
+            return ECANCELED;
         n = load_relaxed(&n_threads);
     }
 }

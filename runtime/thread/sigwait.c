@@ -16,7 +16,7 @@ int signal_suspend(struct vthread *v, uint64_t mask)
     while (!v->sig_ran) {
         rt_enter(v);
         waiter_prepare_alone(&v->w, wait_on(WAIT_SIGNAL, NULL));
-        v->cancellable = 1;
+        v->cancellable = STOP_POINT;
         v->intr = SIG_RAN_ANY;
         waiter_park(&v->w, NO_DEADLINE);
         v->intr = 0;
@@ -35,8 +35,9 @@ int signal_suspend(struct vthread *v, uint64_t mask)
 static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t deadline)
 {
     for (;;) {
-        struct timespec ts, *tp = NULL;
+        struct timespec ts = { 0, 0 }, *tp = NULL;
         int sig = sig_take(v, set, info);
+        bool stopped;
         long r;
 
         if (sig)
@@ -50,11 +51,12 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         }
         /* Not blocking_syscall: each turn looks at the vthread's own pending signals first. */
         v->intr = SIG_RAN_ANY;
-        v->cancellable = 1;
+        v->cancellable = STOP_POINT;
         compiler_barrier(); /* a cancellation that comes from here on ends the call */
-        if (cancel_stopped(v)) {
-            v->intr = v->cancellable = 0;
-            return -ECANCELED;
+        stopped = cancel_stopped(v);
+        if (stopped) { /* takes what the kernel has, and does not wait */
+            ts.tv_sec = ts.tv_nsec = 0;
+            tp = &ts;
         }
         block_begin(v, true);
         block_note(v, wait_on(WAIT_SIGNAL, NULL));
@@ -65,6 +67,8 @@ static int wait_for(struct vthread *v, uint64_t set, siginfo_t *info, uint64_t d
         v->intr = 0;
         if (r > 0)
             sig_code_restore(info);
+        if (r == -EAGAIN && stopped)
+            return -ECANCELED;
         if (r != -EINTR)
             return (int)r;
         cancel_point(v);

@@ -34,7 +34,7 @@ struct Queued {
     bool wake(enum wake_reason r) { return waiter_wake(&w, n.ticket, r); }
     enum wake_reason state() const { return (enum wake_reason)(w.word & W_MASK); }
     bool woken() const { return state() == W_WOKEN; }
-    int park() { return lot_park(&n, NO_DEADLINE); }
+    int park() { return lot_park(&n, NO_DEADLINE, 0); }
 };
 
 /* How many wait on addr.  They keep their order as long as nobody else queues there. */
@@ -140,13 +140,13 @@ TEST(Lot, InterruptedInPlace)
     Queued a(&x), b(&x);
 
     ASSERT_TRUE(a.wake(W_INTR));
-    EXPECT_TRUE(lot_park_stay(&a.n)) << "interrupted, still queued";
+    EXPECT_TRUE(lot_park_stay(&a.n, 0)) << "interrupted, still queued";
     uint64_t before = a.n.ticket;
     ASSERT_TRUE(lot_resume(&a.n, &a.w, no_purpose));
     EXPECT_NE(a.n.ticket, before);
     EXPECT_EQ(lot_wake(&x, 1), 1);
     EXPECT_TRUE(a.woken()) << "it kept its place before b";
-    EXPECT_FALSE(lot_park_stay(&a.n));
+    EXPECT_FALSE(lot_park_stay(&a.n, 0));
     EXPECT_FALSE(lot_resume(&a.n, &a.w, no_purpose));
     EXPECT_FALSE(b.woken());
 }
@@ -158,7 +158,7 @@ TEST(Lot, TakenOffWhileInterrupted)
     Queued a(&x), b(&x);
 
     ASSERT_TRUE(a.wake(W_INTR));
-    EXPECT_TRUE(lot_park_stay(&a.n));
+    EXPECT_TRUE(lot_park_stay(&a.n, 0));
     EXPECT_EQ(lot_wake(&x, INT_MAX), 1) << "b only: the episode of a had ended";
     EXPECT_FALSE(lot_resume(&a.n, &a.w, no_purpose)) << "but the wake of all included it";
     EXPECT_TRUE(b.woken());
