@@ -232,7 +232,7 @@ long io_readv(struct vthread *v, int fd, const struct iovec *iov, int n)
 
     if (AS_IS(v, fd, &r, SYS_readv, iov, n, 0, 0, 0))
         return r;
-    if (n <= 0 || n > IOV_MAX)
+    if (n <= 0 || n > IOV_MAX || bad_address(iov))
         return SYS3(SYS_readv, fd, iov, n);
     return read_loop(v, &x);
 }
@@ -260,7 +260,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
 
     if (AS_IS(v, fd, &r, SYS_writev, iov, n, 0, 0, 0))
         return r;
-    if (n <= 0 || n > IOV_MAX)
+    if (n <= 0 || n > IOV_MAX || bad_address(iov))
         return SYS3(SYS_writev, fd, iov, n);
     cancel_point(v);
     if (d && fd_learn_kind(d) != FD_FILE && d->kind != FD_UNKNOWN && d->kind != FD_OTHER) {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -200,6 +201,15 @@ static void odd_calls(void)
     CHECK_ERRNO(readv(p[0], &v, (int)opaque((size_t)-1)), EINVAL);
     close(p[0]);
     close(p[1]);
+    for (int sock = 0; sock < 2; sock++) {
+        CHECK_EQ(sock ? socketpair(AF_UNIX, SOCK_STREAM, 0, p) : pipe(p), 0);
+        CHECK_ERRNO(writev(p[1], (struct iovec *)opaque(16), 1), EFAULT);
+        CHECK_ERRNO(writev(p[1], (struct iovec *)opaque(16), 2), EFAULT);
+        CHECK_ERRNO(readv(p[0], (struct iovec *)opaque(16), 1), EFAULT);
+        CHECK_ERRNO(readv(p[0], (struct iovec *)opaque(16), 2), EFAULT);
+        close(p[0]);
+        close(p[1]);
+    }
     puts("odd calls");
 }
 
