@@ -17,6 +17,7 @@
 #define MAX_CHUNKS 65536 /* 4 million descriptors */
 
 static struct fdesc *chunks[MAX_CHUNKS];
+static unsigned chunks_end; /* no chunk is at this index or above; under grow_lk */
 static struct vthr_lock grow_lk = VTHR_LOCK_INIT(RANK_FDTAB);
 static int table_pid; /* whose table this is: a child that shares our memory (clone with CLONE_VM) must leave it alone */
 
@@ -41,6 +42,8 @@ static struct fdesc *make_chunk(unsigned i)
                 c[k].side[s].watch.fn = s ? on_write : on_read;
             }
         }
+        if (i >= chunks_end)
+            chunks_end = i + 1;
         store_release(&chunks[i], c);
     }
     unlock(&grow_lk);
@@ -455,7 +458,7 @@ void fdtab_reset_child(void)
     lock_init(&grow_lk, RANK_FDTAB);
     table_pid = (int)SYS0(SYS_getpid);
     fd_modes_reset_child();
-    for (unsigned i = 0; i < MAX_CHUNKS; i++) {
+    for (unsigned i = 0; i < chunks_end; i++) { /* not all of MAX_CHUNKS: each page of pointers would be a fault in the child */
         struct fdesc *c = chunks[i];
 
         for (int k = 0; c && k < CHUNK; k++) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BUCKETS 16384u
 
@@ -12,7 +13,7 @@ struct lot_bucket {
     struct list q; /* of lot_node; next == NULL: never used */
 };
 
-static struct lot_bucket buckets[BUCKETS];
+static struct lot_bucket buckets[BUCKETS] VTHR_ALIGNED(4096); /* whole pages, for lot_reset_child */
 
 static struct lot_bucket *bucket_of(const void *addr)
 {
@@ -346,8 +347,11 @@ int lot_requeue(const uint32_t *from, int n, const void *to, int m, const uint32
     return w < 0 ? w : w + moved;
 }
 
+/* Zero pages are as good as never used, and cost the child of a fork nothing: looking at 16,384 buckets would fault in each page. */
 void lot_reset_child(void)
 {
+    if (SYS3(SYS_madvise, buckets, sizeof buckets, MADV_DONTNEED) == 0)
+        return;
     for (unsigned i = 0; i < BUCKETS; i++)
         if (buckets[i].q.next || buckets[i].lk.word) {
             lock_init(&buckets[i].lk, RANK_LOT);
