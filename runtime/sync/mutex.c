@@ -116,7 +116,7 @@ struct os_name mutex_name(pthread_mutex_t *m)
     uint32_t owner;
 
     if (!mutex_is_foreign(m) || !has_name(m))
-        return (struct os_name){ NULL };
+        return (struct os_name){ NULL, false };
     owner = m->__data.__kind & (KIND_ROBUST | KIND_INHERIT) ? load_relaxed(word_of(m)) & FUTEX_TID_MASK : (uint32_t)m->__data.__owner;
     return name_begin(owner, (m->__data.__kind & KIND_ROBUST) != 0);
 }

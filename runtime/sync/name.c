@@ -8,13 +8,28 @@
  * and ours have the vthread's number.
  *
  * The first OS thread's number is the main thread's, which may hold something since before there were vthreads: others move to another
- * OS thread first.
+ * OS thread first.  And the main thread begins bound, if it does: the kernel takes the unlock of a priority-inheriting mutex from the OS
+ * thread only that locked it.  So native threads count what they hold (`held`).
  *
  * The list of robust mutexes is the image's; an OS thread is told the head of the vthread's that holds one (carrier.robust).  A head that a thread leaves behind does no harm: it lies in memory that stays, and
  * the kernel passes over what shows another number. */
 #include "runtime/sync/name.h"
 #include "runtime/mem/image.h"
+#include "runtime/sync/self.h"
 #include <linux/futex.h>
+
+/* A native thread's; by is its number, which a forked child's differs from: what the parent holds is not the child's. */
+static __thread struct {
+    uint32_t n, by;
+} held;
+
+static void native_took(void)
+{
+    uint32_t me = self_tid();
+
+    held.n = (held.by == me ? held.n : 0) + 1;
+    held.by = me;
+}
 
 static void tell_robust(struct vthread *v)
 {
@@ -30,7 +45,7 @@ static void tell_robust(struct vthread *v)
 struct os_name name_begin(uint32_t owner, bool robust)
 {
     struct vthread *v = vthr_self; /* also in the runtime: a condition variable's wait unlocks there */
-    struct os_name n = { v && !v->hooks_off ? v : NULL };
+    struct os_name n = { v && !v->hooks_off ? v : NULL, !v };
 
     if (!n.v)
         return n;
@@ -52,15 +67,30 @@ static void release(struct vthread *v)
 
 void name_given_up(struct os_name *n)
 {
+    if (n->native && held.n)
+        held.n--;
     if (n->v && n->v->holds > 1) /* one is name_begin's */
         release(n->v);
 }
 
 void name_end(struct os_name *n, bool got)
 {
+    if (n->native && got)
+        native_took();
     if (!n->v)
         return;
     *image_tid(n->v->pd) = n->v->tid;
     if (!got)
         release(n->v);
+}
+
+void name_adopt(struct vthread *v)
+{
+    bool mine = held.n && held.by == v->tid;
+
+    rt_hold(v);
+    for (uint32_t i = 0; mine && i < held.n; i++)
+        bound_hold(v);
+    rt_unhold(v);
+    held.n = 0;
 }

@@ -4,6 +4,7 @@
 
 struct os_name {
     struct vthread *v; /* NULL: nothing was changed */
+    bool native;       /* there is none: an OS thread, which may be the main vthread's later */
 };
 
 VTHR_BEGIN_DECLS
@@ -13,6 +14,8 @@ VTHR_BEGIN_DECLS
 struct os_name name_begin(uint32_t owner, bool robust);
 /* With got the vthread stays on the OS thread until name_given_up; without, it may leave it again. */
 void name_end(struct os_name *n, bool got);
-/* Between the two, after the object was released: what name_end has kept ends.  Nothing, if it was taken before there were vthreads. */
+/* Between the two, after the object was released: what name_end has kept ends. */
 void name_given_up(struct os_name *n);
+/* The calling OS thread has become v, on the carrier that it is: v stays there for what it has taken before. */
+void name_adopt(struct vthread *v);
 VTHR_END_DECLS

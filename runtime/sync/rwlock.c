@@ -57,7 +57,7 @@ static int foreign_try(pthread_rwlock_t *l, bool write)
 static int foreign_unlock(pthread_rwlock_t *l)
 {
     struct os_name n = name_for(l);
-    bool written = n.v && (uint32_t)l->__data.__cur_writer == *image_tid(n.v->pd);
+    bool written = (uint32_t)l->__data.__cur_writer == self_tid();
     int r = REAL(pthread_rwlock_unlock)(l);
 
     if (r == 0 && written)

@@ -19,6 +19,7 @@
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
 #include "runtime/sched/usage.h"
+#include "runtime/sync/name.h"
 #include "runtime/thread/exit.h"
 #include "runtime/thread/setid.h"
 #include "runtime/thread/signal.h"
@@ -117,6 +118,7 @@ static int activate(const char **why)
         return r;
     }
     carrier_begin_first(&vthr_main);
+    name_adopt(&vthr_main);
     setid_start();
     if (vthr_config.random && vthr_config.seed_picked) {
         char num[24];

@@ -1,5 +1,6 @@
 // Mutexes: robust ones, and those that processes share.
 #include "mutex.h"
+#include <semaphore.h>
 
 static pthread_mutex_t robust(int type, int shared)
 {
@@ -137,6 +138,72 @@ LONE(robust_recursive)
     CHECK_EQ(elsewhere(trylock_it, &rm), EBUSY);
     CHECK_EQ(pthread_mutex_unlock(&rm), 0);
     CHECK_EQ(elsewhere(lock_unlock, &rm), 0);
+}
+
+// pthread_mutex_unlock: "shall release the mutex object referenced by mutex", also one that the initial thread locked before there was
+// another one, and that others wait for by now.
+static sem_t waiting;
+static void *wait_for_usr1(void *arg)
+{
+    sigset_t s;
+    int sig;
+    sigemptyset(&s);
+    sigaddset(&s, SIGUSR1);
+    CHECK_EQ(sem_post(&waiting), 0);
+    CHECK_EQ(sigwait(&s, &sig), 0);
+    return arg;
+}
+static void held_from_the_beginning(int robust, int shared, int protocol)
+{
+    pthread_mutexattr_t a;
+    pthread_mutex_t m;
+    pthread_t t[4], waiter[2];
+    sigset_t s;
+    CHECK_EQ(pthread_mutexattr_init(&a), 0);
+    CHECK_EQ(pthread_mutexattr_settype(&a, PTHREAD_MUTEX_RECURSIVE), 0);
+    CHECK_EQ(pthread_mutexattr_setrobust(&a, robust), 0);
+    CHECK_EQ(pthread_mutexattr_setpshared(&a, shared), 0);
+    CHECK_EQ(pthread_mutexattr_setprotocol(&a, protocol), 0);
+    CHECK_EQ(pthread_mutex_init(&m, &a), 0);
+    CHECK_EQ(sem_init(&waiting, 0, 0), 0);
+    sigemptyset(&s);
+    sigaddset(&s, SIGUSR1);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &s, NULL), 0);
+
+    CHECK_EQ(pthread_mutex_lock(&m), 0);
+    CHECK_EQ(pthread_mutex_trylock(&m), 0);
+    for (int i = 0; i < 4; i++) {
+        t[i] = start(wait_for_usr1, NULL);
+        CHECK_EQ(sem_wait(&waiting), 0);
+    }
+    settle();
+    for (int i = 0; i < 2; i++)
+        waiter[i] = start(lock_unlock, &m);
+    settle();
+    CHECK_EQ(pthread_mutex_unlock(&m), 0);
+    settle();
+    CHECK_EQ(elsewhere(trylock_it, &m), EBUSY);
+    CHECK_EQ(pthread_mutex_unlock(&m), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ((long)finish(waiter[i]), 0);
+    CHECK_EQ(pthread_mutex_unlock(&m), EPERM);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(pthread_kill(t[i], SIGUSR1), 0);
+        finish(t[i]);
+    }
+    CHECK_EQ(elsewhere(lock_unlock, &m), 0);
+}
+LONE(held_from_the_beginning_robust)
+{
+    held_from_the_beginning(PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_PRIVATE, PTHREAD_PRIO_NONE);
+}
+LONE(held_from_the_beginning_robust_inherit)
+{
+    held_from_the_beginning(PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_PRIVATE, PTHREAD_PRIO_INHERIT);
+}
+LONE(held_from_the_beginning_shared_inherit)
+{
+    held_from_the_beginning(PTHREAD_MUTEX_STALLED, PTHREAD_PROCESS_SHARED, PTHREAD_PRIO_INHERIT);
 }
 
 // --- Between processes ---
