@@ -301,8 +301,9 @@ def many():
     """Threads at one place have one stack, which is walked once."""
     run('attach ' + os.environ['PID'])
     walked = []
-    walk = Session.walk
-    Session.walk = lambda self, v: walked.append(v.number) or walk(self, v)
+    stacks = sys.modules['libvthr_gdb.stacks'].Stacks
+    walk = stacks.walk
+    stacks.walk = lambda self, v: walked.append(v.number) or walk(self, v)
     out = run('info vthreads')
     check(len(out.splitlines()) == 1 + 201 and out.count('wait_for_nothing at ') == 200, 'all are listed', out)
     # One that was woken early may have gone another way inside the library.

@@ -7,7 +7,7 @@
 #   server    attach to a PROGRAM that serves 1,000 connections, a thread each, under load; the same with the core file that it leaves
 #   waits     attach to the PROGRAM whose threads wait for all kinds of things, check what is said of that, also of its core file
 #   many      attach to a PROGRAM with many threads at one place
-#   autoload  gdb finds the script beside LIBRARY by itself
+#   autoload  gdb finds the script by itself: beside LIBRARY, and where it is installed
 #   versions  the script with a LIBRARY that says less of itself, and one in a format that it does not know
 #   step      run PROGRAM under gdb and go through the switch instruction by instruction
 #
@@ -139,12 +139,25 @@ many)
 	MODE=many PID=$pid run_gdb -x "$here/check.py" "$prog"
 	;;
 autoload)
-	start
-	run_gdb -iex "set auto-load safe-path /" -p $pid -ex 'info vthreads' >"$dir/gdb" 2>&1
-	grep -q 'job49.*wait_in_accept' "$dir/gdb" || {
-		cat "$dir/gdb"
-		exit 1
+	listed() { # gdb's options: the list is there, also when the script was loaded once more
+		run_gdb "$@" -p $pid -ex 'info vthreads' -ex "source $script" -ex 'info vthreads accept' >"$dir/gdb" 2>&1
+		[ "$(grep -c 'job49.*wait_in_accept' "$dir/gdb")" = 2 ] || {
+			cat "$dir/gdb"
+			exit 1
+		}
 	}
+	start
+	listed -iex 'set auto-load safe-path /'
+	kill -9 $pid
+	wait $pid 2>/dev/null || :
+	cmake --install "$(dirname "$lib")" --prefix "$dir/usr" >"$dir/install"
+	lib=$dir/usr/lib/$(basename "$lib")
+	script=$dir/usr/share/gdb/auto-load$lib-gdb.py
+	rm -rf "$dir/kernel"
+	start
+	listed -iex "set auto-load safe-path $dir" -iex "set auto-load scripts-directory $dir/usr/share/gdb/auto-load"
+	# Root can write there, and gdb's python must not.
+	[ ! -e "$(dirname "$script")/libvthr_gdb/__pycache__" ]
 	;;
 versions)
 	# The descriptor lies in .data of the file as in memory, but for addresses: magic, version (4 bytes), size (4 bytes).
