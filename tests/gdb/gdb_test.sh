@@ -33,9 +33,11 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM
 
-# gdb's questions go to nobody; its own settings files are not read.
+# gdb's questions go to nobody; its own settings files are not read.  The indexes that it makes of debug information, which is most
+# of its work here, are kept in the build tree: it finds them again by build id.
+index_cache=$(dirname "$(realpath "$prog")")/index-cache
 run_gdb() {
-	timeout "${GDB_TIMEOUT:-150}" gdb -nx -batch "$@" </dev/null
+	timeout "${GDB_TIMEOUT:-150}" gdb -nx -batch -iex 'set index-cache enabled on' -iex "set index-cache directory $index_cache" "$@" </dev/null
 }
 
 start() { # [THREADS SPINNING [ARGUMENT...]]

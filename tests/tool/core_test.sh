@@ -12,13 +12,17 @@ trap cleanup EXIT
 # Does the kernel leave core files where a process runs?
 pattern=$(</proc/sys/kernel/core_pattern)
 [[ $pattern != [\|/]* ]] && ulimit -c unlimited 2>/dev/null && kernel=1
+# See gdb_test.sh.
+with_gdb() {
+    gdb -nx -batch -iex 'set index-cache enabled on' -iex "set index-cache directory $(dirname "$parked")/index-cache" "$@" 2>&1 </dev/null
+}
 in_gdb() { # PROGRAM CORE...: the stacks in each, behind a line "CORE:"
     local program=$1 commands=() c
     shift
     for c in "$@"; do
-        commands+=(-ex "echo \n$(basename "$c"):\n" -ex "core-file $c" -ex 'info threads' -ex 'thread apply all bt')
+        commands+=(-ex "echo \n${c##*/}:\n" -ex "core-file $c" -ex 'info threads' -ex 'thread apply all bt')
     done
-    gdb -nx -batch -iex 'set auto-load off' -iex 'set debuginfod enabled off' -ex 'set width 0' "$program" "${commands[@]}" 2>&1 </dev/null
+    with_gdb -iex 'set auto-load off' -iex 'set debuginfod enabled off' -ex 'set width 0' "$program" "${commands[@]}"
 }
 part() { # NAME: what in_gdb said of that core file
     awk -v name="$1:" '/^[^ ]+:$/ { here = $0 == name } here' "$dir/gdb"
@@ -54,11 +58,17 @@ cores=("$dir/live")
 from_kernel waits && cores+=("$dir/waits")
 in_gdb "$waits" "${cores[@]}" >"$dir/gdb"
 for core in "${cores[@]}"; do
-    part "$(basename "$core")" >"$dir/part"
+    part "${core##*/}" >"$dir/part"
+    declare -A stacks=() # gdb prints a thread's stack as a paragraph
+    tid=
+    while read -r line; do
+        [[ $line =~ ^Thread\ .*LWP\ ([0-9]+)\) ]] && tid=${BASH_REMATCH[1]}
+        [[ ! $line ]] && tid=
+        [[ ! $tid ]] || stacks[$tid]+=$line$'\n'
+    done <"$dir/part"
     n=0
     while read -r _ tid name _; do
-        # gdb prints a thread's stack as a paragraph.
-        stack=$(awk -v RS= -v lwp="LWP $tid)" 'index($0, "Thread ") == 1 && index($0, lwp)' "$dir/part")
+        stack=${stacks[$tid]-}
         # The threads are called after the function that they wait in.
         case $name in
         gdb_waits) want='long_sleep \(\).*wait_sleep \(\).*main \(\)' ;;
@@ -114,7 +124,7 @@ expect 0 "" "" "$vthr" core $pid -o "$dir/served_live"
 served
 in_gdb "$viewed" "${cores[@]}" "$dir/served_live" >"$dir/gdb"
 for core in "${cores[@]}"; do
-    part "$(basename "$core")" >"$dir/part"
+    part "${core##*/}" >"$dir/part"
     for own in compute block_in_flock carrier_main; do
         grep -q " $own (" "$dir/part" || fail "$core: $own is not there: $(<"$dir/part")"
     done
@@ -125,9 +135,9 @@ part served_live >"$dir/part"
 grep -q 'Backtrace stopped\|unavailable' "$dir/gdb" && fail "a stack is not whole: $(<"$dir/gdb")"
 
 # --- Stopped in the middle of a switch, at several of its instructions.
-if [[ ${kernel-} ]] && gdb -batch -nx -ex 'python pass' >/dev/null 2>&1; then
+if [[ ${kernel-} ]] && with_gdb -ex 'python pass' >/dev/null; then
     export DIR=$dir LIB=$lib
-    MODE=make gdb -nx -batch -x "$here/midswitch.py" "$parked" >"$dir/out" 2>&1 </dev/null || fail "mid-switch: $(<"$dir/out")"
+    MODE=make with_gdb -x "$here/midswitch.py" "$parked" >"$dir/out" || fail "mid-switch: $(<"$dir/out")"
     n=0
     for core in "$dir"/mid.*/core*; do
         [[ -f $core ]] || { fail "no core file in mid-switch: $(<"$dir/out")"; break; }
@@ -135,6 +145,6 @@ if [[ ${kernel-} ]] && gdb -batch -nx -ex 'python pass' >/dev/null 2>&1; then
         n=$((n + 1))
     done
     [[ $n -ge 7 ]] || fail "not all moments of the switch: $n"
-    MODE=judge gdb -nx -batch -x "$here/midswitch.py" "$parked" >"$dir/out" 2>&1 </dev/null || fail "mid-switch: $(grep -v ^warning "$dir/out")"
+    MODE=judge with_gdb -x "$here/midswitch.py" "$parked" >"$dir/out" || fail "mid-switch: $(grep -v ^warning "$dir/out")"
 fi
 finish

@@ -18,8 +18,12 @@ begin() {
         sleep 0.05
     done
 }
-has() { grep -qE -e "$2" <<<"$1" || fail "not there: $2 in:
-$1"; }
+has() { # TEXT REGEX: a line matches
+    local line
+    while IFS= read -r line; do [[ $line =~ $2 ]] && return; done <<<"$1"
+    fail "not there: $2 in:
+$1"
+}
 json() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
 
 # --- What cannot be looked at: one line, and a status for each reason.
