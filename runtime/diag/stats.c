@@ -89,7 +89,7 @@ static void print_pollers(void)
     line("polls", SUM(count.polls));
     line("pollers' epoll_wait", SUM(poller.count.looks));
     line("pollers' epoll_ctl, at most", SUM(poller.count.changes));
-    line("pollers' sleeps in ppoll", SUM(poller.count.sleeps));
+    line("pollers' sleeps", SUM(poller.count.sleeps));
     line("pollers' wakeups by eventfd", SUM(poller.count.wakeups));
     line("pollers' sleeps with a deadline", SUM(poller.count.armings));
     line("pollers' sleeps until it", SUM(poller.count.timeouts));

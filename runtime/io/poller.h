@@ -22,7 +22,7 @@ struct poller_watch {
 /* System calls, by what they are for; written with the lock held. */
 struct poller_counters {
     uint64_t looks;    /* epoll_wait */
-    uint64_t sleeps;   /* ppoll */
+    uint64_t sleeps;   /* epoll_pwait2 */
     uint64_t armings;  /* of these, with a deadline */
     uint64_t wakeups;  /* read of the eventfd; as many writes */
     uint64_t timeouts; /* and ended by it */

@@ -92,9 +92,11 @@ static long try_nowait(const struct xfer *x, enum fd_kind kind)
         return SYS3(SYS_sendmsg, x->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     if (kind == FD_STREAM && x->n == 1)
-        return x->write ? SYS6(SYS_sendto, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0)
-                        : SYS6(SYS_recvfrom, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0);
-    r = SYS6(x->write ? SYS_pwritev2 : SYS_preadv2, x->fd, x->iov, x->n, -1l, -1l, RWF_NOWAIT);
+        r = x->write ? SYS6(SYS_sendto, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0)
+                     : SYS6(SYS_recvfrom, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0);
+    else
+        r = SYS6(x->write ? SYS_pwritev2 : SYS_preadv2, x->fd, x->iov, x->n, -1l, -1l, RWF_NOWAIT);
+    arch_tp_mend(); /* whom it woke may have run here meanwhile */
     return r;
 }
 

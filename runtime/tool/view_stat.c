@@ -32,7 +32,7 @@ static const struct metric counted[] = {
     { "handoffs-computing", "vthr_handoffs_total", "cause", "computing", "", true },
     { "epoll-waits", "vthr_poller_calls_total", "call", "epoll_wait", "System calls made to wait for descriptors and timers.", true },
     { "epoll-changes", "vthr_poller_calls_total", "call", "epoll_ctl", "", true },
-    { "poller-sleeps", "vthr_poller_calls_total", "call", "ppoll", "", true },
+    { "poller-sleeps", "vthr_poller_calls_total", "call", "sleep", "", true },
     { "timer-armings", "vthr_poller_calls_total", "call", "timerfd_settime", "", true },
     { "poller-wakeups", "vthr_poller_wakeups_total", NULL, NULL, "Sleeps of a processor that another ended.", true },
     { "timer-expirations", "vthr_timer_expirations_total", NULL, NULL, "Sleeps of a processor that its timer ended.", true },

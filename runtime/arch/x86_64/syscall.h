@@ -14,14 +14,18 @@ static inline long arch_syscall6(long nr, long a, long b, long c, long d, long e
                      : "rcx", "r11", "memory");
     return ret;
 }
-/* On a carrier, after a system call that slept: sparing the trap that would follow (tp.c). */
+/* On a carrier, after a system call that slept or woke somebody: sparing the trap that would follow (tp.c).  Reading the base costs
+ * 1 ns, writing it 16. */
 extern unsigned char arch_tp_way __attribute__((visibility("hidden")));
 static inline void arch_tp_mend(void)
 {
-    unsigned long tp;
+    unsigned long tp, is;
 
-    if (__builtin_expect(arch_tp_way == 2, 0))
-        __asm__ volatile("movq %%gs:0, %0\n\twrfsbase %0" : "=r"(tp) : : "memory");
+    if (__builtin_expect(arch_tp_way != 2, 1))
+        return;
+    __asm__ volatile("movq %%gs:0, %0\n\trdfsbase %1" : "=r"(tp), "=r"(is) : : "memory");
+    if (is != tp)
+        __asm__ volatile("wrfsbase %0" : : "r"(tp) : "memory");
 }
 /* A counter that all CPUs count alike, as fast as it gets. */
 static inline unsigned long arch_ticks(void)
