@@ -109,6 +109,25 @@ VTHR_EXPORT int vthr_scope_open(struct vthr_scope **scope)
     return 0;
 }
 
+VTHR_EXPORT int vthr_scope_error(struct vthr_scope *s)
+{
+    struct message *message;
+    struct vthread *v;
+    int error;
+
+    scope_check(s);
+    v = api_hold();
+    lock(&s->lk);
+    error = s->error;
+    message = message_ref(s->message);
+    unlock(&s->lk);
+    api_unhold(v);
+    if (error)
+        message_got(error, message);
+    message_unref(message);
+    return error;
+}
+
 /* --- Settings: before there is anything in it.  Both locked --- */
 
 static void shield(struct vthr_scope *s, unsigned n)

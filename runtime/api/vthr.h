@@ -36,18 +36,17 @@ extern "C" {
 typedef struct vthr_scope vthr_scope;
 typedef struct vthr_task vthr_task;
 
-#define VTHR_NEVER UINT64_MAX
-
 /* ---- Time ---- */
 
 /* The time now, in nanoseconds of CLOCK_MONOTONIC. */
 uint64_t vthr_now(void);
 
-/* The point of time that is so many nanoseconds ahead; VTHR_MS(n) and VTHR_S(n) are n milliseconds and seconds. */
+/* The point of time that is so many nanoseconds ahead; VTHR_MS(n) and VTHR_S(n) are n milliseconds and seconds,
+ * VTHR_NEVER is later than all. */
 uint64_t vthr_after(uint64_t ns);
-
 #define VTHR_MS(n) ((uint64_t)(n) * 1000000u)
 #define VTHR_S(n) ((uint64_t)(n) * 1000000000u)
+#define VTHR_NEVER UINT64_MAX
 
 /* ---- Scopes ---- */
 
@@ -72,6 +71,11 @@ void vthr_scope_cancel(vthr_scope *scope);
 
 /* Fails the scope as a task of it that ends with this error (not 0). */
 void vthr_scope_fail(vthr_scope *scope, int error);
+
+/* With what the scope has failed so far: the error of the task that failed first, or of vthr_scope_fail; ETIMEDOUT if the scope's deadline
+ * came before; 0 if it has not.  For those inside it, whose waits fail with ECANCELED then: why.
+ * Returns that error, which vthr_error_message knows as well. */
+int vthr_scope_error(vthr_scope *scope);
 
 /* Shields the scope: the cancellation of scopes around it does not go into it, nor do their deadlines; its own do.  For cleaning
  * up.  Called by the opener right after opening.

@@ -1,6 +1,7 @@
 // vthr.hpp: exceptions across join and out of scopes, typed channels, select with lambdas, what destructors do.
 #include <vthr.hpp>
 #include "tests/preload/check.h"
+#include <malloc.h>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -20,7 +21,7 @@ template <class E, class F> static bool throws(F f)
 static void sleep_long()
 {
     struct timespec t = {100000, 0};
-    vthr::detail::check(nanosleep(&t, nullptr) ? errno : 0);
+    vthr::check(nanosleep(&t, nullptr) ? errno : 0);
 }
 
 static void tasks()
@@ -85,6 +86,163 @@ static void failures()
     }
 }
 
+// What ends the body's waits is what the scope failed with, which then comes out of it.
+static void failures_of_siblings()
+{
+    CHECK(throws<std::out_of_range>([] {
+        vthr::scope s;
+        auto waits = s.spawn(sleep_long);
+        s.spawn([] { throw std::out_of_range("x"); });
+        waits.join();
+    }));
+    CHECK(throws<std::out_of_range>([] {
+        vthr::channel<int> c;
+        vthr::scope s;
+        s.spawn([] { throw std::out_of_range("x"); });
+        vthr::scope in;
+        c.receive();
+    }));
+    try { // a task of C
+        vthr::scope s;
+        CHECK_EQ(vthr_spawn(s.handle(), nullptr, [](void *, void **) { return vthr_fail(ENOENT, "no such cat"); }, nullptr), 0);
+        sleep_long();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK(e.code().value() == ENOENT && std::string(e.what()).find("no such cat") == 0);
+    }
+    try {
+        vthr::event never;
+        vthr::scope s;
+        s.timeout(1ms);
+        never.wait();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK_EQ(e.code().value(), ETIMEDOUT);
+    }
+    CHECK(throws<std::out_of_range>([] { // a shielded part is not ended by it
+        vthr::scope s;
+        s.spawn([] { throw std::out_of_range("x"); });
+        try {
+            sleep_long();
+        } catch (std::out_of_range &) {
+            vthr::scope cleans;
+            cleans.shield();
+            cleans.spawn([] {}).join();
+            cleans.cancel();
+            CHECK(throws<vthr::cancelled>(sleep_long));
+        }
+    }));
+    {
+        vthr::scope s; // cancelled without a failure
+        s.cancel();
+        CHECK(throws<vthr::cancelled>(sleep_long));
+    }
+}
+
+static void read_nothing() // throws errno, as C++ programs do
+{
+    char c;
+    int p[2];
+
+    CHECK_EQ(pipe(p), 0);
+    ssize_t n = read(p[0], &c, 1);
+    int error = errno;
+    close(p[0]);
+    close(p[1]);
+    if (n < 0)
+        throw std::system_error(error, std::generic_category(), "read");
+}
+static void errors_of_libc()
+{
+    try { // the deadline is what it failed with, not that the read was cancelled by it
+        vthr::scope s;
+        s.timeout(1ms);
+        s.spawn(read_nothing);
+        s.leave();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK_EQ(e.code().value(), ETIMEDOUT);
+    }
+    {
+        vthr::scope s;
+        s.spawn(read_nothing);
+        s.cancel();
+    }
+    try { // its number is there for C
+        vthr::scope s;
+        auto t = s.spawn([] { throw std::system_error(ENOENT, std::generic_category(), "the list"); });
+        CHECK_EQ(vthr_join(t.handle(), nullptr), ENOENT);
+        CHECK(!strncmp(vthr_error_message(ENOENT), "the list", 8));
+        s.leave();
+        CHECK(false);
+    } catch (std::system_error &e) {
+        CHECK_EQ(e.code().value(), ENOENT);
+    }
+}
+
+static void results()
+{
+    {
+        vthr::scope s; // after it was left
+        auto text = s.spawn([] { return std::string("text"); });
+        auto none = s.spawn([] {});
+        s.leave();
+        CHECK(text.join() == "text");
+        none.join();
+        CHECK(throws<std::system_error>([&] { text.join(); }));
+    }
+    {
+        vthr::scope s;
+        std::vector<vthr::task<int>> all;
+        int sum = 0;
+        for (int i = 0; i < 10; i++)
+            all.push_back(s.spawn([i] { return i; }));
+        for (auto &t : all)
+            sum += t.join();
+        CHECK_EQ(sum, 45);
+    }
+    vthr::scope s; // what is not kept leaves nothing behind, while the scope goes on
+    size_t before = 0;
+    for (int i = 0; i < 30000; i++) {
+        if (i == 10000)
+            before = mallinfo2().uordblks;
+        s.spawn([] {}).join();
+    }
+    CHECK(mallinfo2().uordblks < before + 1000000);
+}
+
+static void times()
+{
+    vthr::channel<int> c;
+    vthr::semaphore sem(1);
+    vthr::mutex m;
+    vthr::condition changed(m);
+    vthr::event e;
+    vthr::scope s;
+    auto soon = [] { return vthr::clock::now() + 1ms; };
+
+    CHECK(!c.send_until(1, soon()) && !c.receive_until(soon()));
+    {
+        auto token = sem.try_acquire();
+        CHECK(token && !sem.try_acquire());
+    }
+    CHECK(sem.try_acquire());
+    {
+        std::unique_lock<vthr::mutex> guard(m);
+        CHECK(!changed.wait_until(soon(), [] { return false; }));
+        CHECK(changed.wait_until(soon(), [] { return true; }));
+        s.spawn([&] {
+            std::unique_lock<vthr::mutex> late(m, 1ms);
+            CHECK(!late);
+        }).join();
+    }
+    CHECK(!e.wait_until(soon()));
+    s.spawn([&] { e.set(); });
+    CHECK_EQ(vthr::select(vthr::on_receive(c, [](std::optional<int>) {}), vthr::on_event(e, [] {})), 1);
+    CHECK(e.wait_until(soon()));
+    e.wait();
+}
+
 struct counted { // alive so many
     static std::atomic<int> n;
     std::string text;
@@ -121,6 +279,13 @@ static void channels()
         CHECK_EQ(sum, 4950);
         CHECK_EQ(got, 100);
         s.leave();
+    }
+    {
+        struct fixed {
+            const int x = 4; // cannot be assigned
+        };
+        vthr::channel<fixed> c(1);
+        CHECK(c.send(fixed()) && c.receive()->x == 4);
     }
     {
         vthr::channel<counted> left(3);
@@ -245,6 +410,10 @@ int main()
     locks();
     tasks();
     failures();
+    failures_of_siblings();
+    errors_of_libc();
+    results();
+    times();
     channels();
     selects();
     tokens();

@@ -9,7 +9,7 @@ cd "$dir" || exit 1
 exported=$(nm -D --defined-only "$lib" | awk '$2 == "T" && $3 ~ /^vthr_/ { sub(/@.*/, "", $3); print $3 }' | sort)
 declared=$(grep -oE '^[a-z].*[ *]vthr_[a-z_]+\(' "$header" | grep -v '^typedef' | grep -oE 'vthr_[a-z_]+\($' | tr -d '(' | sort)
 [[ $(wc -w <<<"$declared") -gt 50 ]] || fail "the list of functions is too short to be true"
-for f in $(comm -12 <(echo "$exported") <(echo "$declared")) $(grep -oE '^vthr_on_[a-z]+' <<<"$declared") VTHR_EACH VTHR_LOCAL vthr; do
+for f in $(comm -12 <(echo "$exported") <(echo "$declared")) $(grep -oE '^vthr_on_[a-z]+' <<<"$declared") VTHR_EACH VTHR_LOCAL VTHR_MS VTHR_S VTHR_NEVER vthr; do
     [[ -s man3/$f.3 ]] || { fail "$f has no page"; continue; }
     page=man3/$f.3
     read -r first other <"$page"
