@@ -1,6 +1,6 @@
 /* Select.
  *
- * First look: each case is tried, from a random one on, and the first that can be done is done.  If none can, a node is queued for each
+ * First look: one of those that can be done is chosen at random, and done.  If none can, a node is queued for each
  * case under one episode of the caller's waiter.  A partner that comes claims the episode, so that one case at the most is
  * done for the caller.  While it still queues, the caller may find that a case has become possible: then it claims its
  * own episode, so that nobody else ends it, before it takes.
@@ -50,32 +50,60 @@ static bool try_case(vthr_case *c)
     return done;
 }
 
-static uint32_t turn(struct vthread *v)
+static uint32_t below(struct vthread *v, uint32_t n)
 {
     static VTHR_TLS uint32_t others;
     uint32_t *s = v ? &v->prng : &others;
 
-    return *s = *s * 1664525u + 1013904223u;
+    *s = *s * 1664525u + 1013904223u;
+    return (uint32_t)((uint64_t)(*s >> 8) * n >> 24);
+}
+
+static inline bool may_do(const struct selection *s, size_t i, uint64_t now)
+{
+    const vthr_case *c = &s->cases[i];
+
+    return case_is_object(c) ? case_may_do(c) : case_is_fd(c) ? s->fds[i].ready : c->kind == VTHR_CASE_TIME && c->when <= now;
+}
+
+/* One of those that seem possible, each as likely as the others; n: none. */
+static size_t choose(struct selection *s, uint64_t now)
+{
+    size_t at = s->n;
+    uint32_t ready = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        if (may_do(s, i, now) && (++ready == 1 || below(s->v, ready) == 0))
+            at = i;
+    return at;
+}
+
+static bool do_case(struct selection *s, size_t i)
+{
+    vthr_case *c = &s->cases[i];
+
+    if (case_is_object(c))
+        return try_case(c);
+    c->result = case_is_fd(c) ? s->fds[i].result : 0;
+    return true;
 }
 
 /* The index of the case that was done, or -EAGAIN.  surely: look under the locks. */
 static int look(struct selection *s, bool surely)
 {
     uint64_t now = s->first_time != NO_DEADLINE ? now_ns() : 0;
-    size_t i = (size_t)((uint64_t)(turn(s->v) >> 8) * s->n >> 24);
+    size_t i;
 
     if (s->n_fds)
         select_fd_look(s->fds, s->cases, s->n);
-    for (size_t k = 0; k < s->n; k++, i++) {
-        vthr_case *c = &s->cases[i >= s->n ? i -= s->n : i];
-
-        if (case_is_object(c) ? (surely || case_may_do(c)) && try_case(c)
-                         : (case_is_fd(c) && s->fds[i].ready) || (c->kind == VTHR_CASE_TIME && c->when <= now)) {
-            if (!case_is_object(c))
-                c->result = case_is_fd(c) ? s->fds[i].result : 0;
+    i = choose(s, now);
+    if (i < s->n && do_case(s, i))
+        return (int)i;
+    if (i == s->n && !surely)
+        return -EAGAIN;
+    for (i = 0; i < s->n; i++) /* somebody was faster */
+        if (((surely && case_is_object(&s->cases[i])) || may_do(s, i, now)) && do_case(s, i))
             return (int)i;
-        }
-    }
     return -EAGAIN;
 }
 

@@ -62,6 +62,46 @@ static void alone(void)
     drop(N);
 }
 
+// Each of those that are ready is as likely as the others, wherever it stands and whatever it is.
+#define DRAWS 6000
+static void fair(void)
+{
+    int p[2], x = 0, chosen[N] = { 0 };
+    vthr_case c[N];
+    vthr_event *e;
+
+    make(N, 1);
+    CHECK_EQ(pipe(p), 0);
+    CHECK_EQ(write(p[1], "x", 1), 1);
+    CHECK_EQ(vthr_event_new(&e), 0);
+    vthr_event_set(e);
+    for (int i = 0; i < N; i++)
+        c[i] = vthr_on_receive(ch[i], &x);
+    for (int k = 0; k < DRAWS; k++) {
+        vthr_try_send(ch[0], &x);
+        vthr_try_send(ch[1], &x);
+        vthr_try_send(ch[5], &x);
+        chosen[vthr_select(c, N)]++;
+    }
+    CHECK_EQ(chosen[0] + chosen[1] + chosen[5], DRAWS);
+    for (int i = 0; i < N; i++) // 2000 expected: a deviation of 14 sigma
+        CHECK((i != 0 && i != 1 && i != 5) || (chosen[i] > 1500 && chosen[i] < 2500));
+    memset(chosen, 0, sizeof chosen);
+    c[1] = vthr_on_readable(p[0]);
+    c[2] = vthr_on_event(e);
+    c[7] = vthr_on_time(1);
+    vthr_try_receive(ch[0], &x);
+    vthr_try_receive(ch[5], &x);
+    for (int k = 0; k < DRAWS; k++)
+        chosen[k & 1 ? vthr_select(c, N) : vthr_try_select(c, N)]++;
+    for (int i = 0; i < N; i++)
+        CHECK(i == 1 || i == 2 || i == 7 ? chosen[i] > 1500 && chosen[i] < 2500 : chosen[i] == 0);
+    vthr_event_free(e);
+    close(p[0]);
+    close(p[1]);
+    drop(N);
+}
+
 // Two sides that select over the same channels, in the opposite order: each element passes once.
 #define TURNS 1000
 static long sum_sent, sum_received;
@@ -350,6 +390,7 @@ static void wide(void)
 int main(void)
 {
     alone();
+    fair();
     both_sides(0);
     both_sides(2);
     meet();
