@@ -1,6 +1,7 @@
 /* Names of addresses, from the files that are mapped in a process: .symtab, else .dynsym, of the file and of its separate debug
  * information by build id.  The file is looked for where the process sees it (/proc/PID/root), that of a core file where it was, and must begin with the bytes that
  * are in memory: after an upgrade there may be another one by that name. */
+#include "runtime/tool/demangle.h"
 #include "runtime/tool/target.h"
 #include "runtime/tool/tool.h"
 
@@ -17,6 +18,7 @@
 struct symbol {
     uint64_t value, size; /* as the file has it */
     const char *name;     /* in the mapped file */
+    char *plain;          /* as written in C++, once it was asked for */
     bool local;
 };
 
@@ -115,7 +117,7 @@ static bool add_table(struct symbols *s, const struct image *f, unsigned type)
         if ((kind != STT_FUNC && kind != STT_OBJECT && kind != STT_GNU_IFUNC) || sym[i].st_shndx == SHN_UNDEF ||
             !(name = string(f, strings, sym[i].st_name)) || !*name)
             continue;
-        s->all[s->n++] = (struct symbol){ sym[i].st_value, sym[i].st_size, name, ELF64_ST_BIND(sym[i].st_info) == STB_LOCAL };
+        s->all[s->n++] = (struct symbol){ sym[i].st_value, sym[i].st_size, name, NULL, ELF64_ST_BIND(sym[i].st_info) == STB_LOCAL };
     }
     return true;
 }
@@ -223,7 +225,9 @@ const char *symbol_at(struct target *t, uint64_t addr, uint64_t *offset)
     if (s->all[lo].size ? value - s->all[lo].value >= s->all[lo].size : value - s->all[lo].value >= 4096)
         return NULL;
     *offset = value - s->all[lo].value;
-    return s->all[lo].name;
+    if (!s->all[lo].plain)
+        s->all[lo].plain = demangle(s->all[lo].name);
+    return s->all[lo].plain ? s->all[lo].plain : s->all[lo].name;
 }
 
 void symbols_free(struct symbols *s)
@@ -232,6 +236,8 @@ void symbols_free(struct symbols *s)
         return;
     unmap_file(&s->files[0]);
     unmap_file(&s->files[1]);
+    for (size_t i = 0; i < s->n; i++)
+        free(s->all[i].plain);
     free(s->all);
     free(s);
 }

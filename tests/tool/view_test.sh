@@ -141,6 +141,10 @@ has "$out" 'it runs; see --stop'
 out=$("$vthr" stacks --stop $pid)
 has "$out" '^    compute \(tool_viewed\)$'
 has "$out" '^    block_in_flock \(tool_viewed\)$'
+if ldconfig -p 2>/dev/null | grep -q 'libstdc++\.so\.6'; then
+    has "$out" '^    tool::block\(void\*\) \(tool_viewed\)$'
+    has "$("$vthr" ps $pid)" ' blocks +blocked [0-9]+ .* tool::block\(void\*\) +call '
+fi
 grep -q 'it runs' <<<"$out" && fail "no stack although stopped: $out"
 kill -9 $pid
 

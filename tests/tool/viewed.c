@@ -131,6 +131,8 @@ static NOINLINE void block_in_flock(void)
 
     flock(fd, LOCK_EX);
 }
+/* Called as a C++ compiler calls tool::block(void *). */
+static void *block(void *arg) __asm__("_ZN4tool5blockEPv");
 static void *block(void *arg)
 {
     pthread_setname_np(pthread_self(), "blocks");
