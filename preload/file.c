@@ -1,6 +1,7 @@
 /* Locks on files, and calls that wait for a disk: nothing to park on, so they are announced.  Those that write back what was
  * written before hand their processor off at once. */
 #include "preload/hook.h"
+#include <fcntl.h>
 
 HOOK int flock(int fd, int op)
 {
@@ -16,7 +17,11 @@ HOOK int flock(int fd, int op)
 }
 HOOK int lockf(int fd, int cmd, off_t len)
 {
-    FORWARD(cmd == F_LOCK, REAL(lockf)(fd, cmd, len));
+    struct flock from_here = { .l_type = F_WRLCK, .l_whence = SEEK_CUR, .l_len = len };
+
+    if (cmd == F_LOCK)
+        return fcntl(fd, F_SETLKW, &from_here); /* which waits as it does */
+    FORWARD(false, REAL(lockf)(fd, cmd, len));
 }
 HOOK int lockf64(int, int, off64_t) ALIAS(lockf);
 HOOK int fsync(int fd)

@@ -9,6 +9,7 @@
  * goes to a disk is neither: it ends by itself, and what cleans up must be able to save. */
 #include "runtime/io/blocking.h"
 #include "runtime/arch/context.h"
+#include "runtime/io/fdtab.h"
 #include "runtime/sched/sched.h"
 #include "runtime/thread/cancel.h"
 #include "runtime/thread/signal.h"
@@ -18,11 +19,15 @@
 #include <sys/stat.h>
 
 /* Ends by itself. */
-static bool is_storage(long nr)
+static bool is_storage(long nr, long fd)
 {
+    struct fdesc *d;
+
     switch (nr) {
     case SYS_readv:
     case SYS_writev:
+        d = fd_peek((int)fd);
+        return !d || d->kind == FD_FILE || d->kind == FD_UNKNOWN;
     case SYS_pread64:
     case SYS_pwrite64:
     case SYS_preadv:
@@ -81,7 +86,7 @@ static bool opens_fifo(long nr, long dir, long path, long flags)
 /* From here on a cancellation ends the call, unless it was cancelled before: then it is not begun, or tried without. */
 static bool begin_stoppable(struct vthread *v, bool sure, long nr, long a, long b, long c)
 {
-    if (is_storage(nr))
+    if (is_storage(nr, a))
         return true;
     v->cancellable = is_lock(nr) ? STOP_LOCK : STOP_POINT;
     compiler_barrier(); /* as `intr` */

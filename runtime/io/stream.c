@@ -66,7 +66,7 @@ static long other_xfer(struct vthread *v, struct fdesc *d, const struct xfer *x)
     struct io_wait w;
 
     io_wait_init(v, &w, d, x->write ? FD_WRITE : FD_READ);
-    if (x->write && d->anonymous && !s->misses) {
+    if (x->write && d->anonymous && !s->misses && !cancel_stopped(v)) {
         bool owned = v->carrier->proc != NULL;
         long r = blocking_xfer(v, x);
 

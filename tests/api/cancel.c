@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
@@ -18,7 +19,7 @@
 #include <sys/wait.h>
 #include <vthr.h>
 
-static int empty[2], full[2], stream[2], listener, locked[2], epfd, msgq, sems, child;
+static int empty[2], full[2], stream[2], listener, locked[2], counter, epfd, msgq, sems, child;
 static char dir[] = "/tmp/vthr-cancel-XXXXXX", fifo[64], file[64], buf[1 << 16];
 static sem_t none;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -50,6 +51,8 @@ static int do_join(void) { return pthread_join(endless, NULL); }
 static int do_waitpid(void) { return err(waitpid(child, NULL, 0)); }
 static int do_wait_any(void) { return err(waitpid(-1, NULL, 0)); }
 static int do_flock(void) { return err(flock(locked[1], LOCK_EX)); }
+static int do_lockf(void) { return err(lockf(locked[1], F_LOCK, 1)); }
+static int do_eventfd(void) { return err(eventfd_write(counter, 1)); }
 static int do_msgrcv(void) { return err(msgrcv(msgq, buf, 10, 0, 0)); }
 static int do_semop(void) { return err(semop(sems, &(struct sembuf){ 0, -1, 0 }, 1)); }
 static int do_open(void) { return err(open(fifo, O_RDONLY)); }
@@ -108,7 +111,7 @@ static const struct call {
     { "accept", do_accept }, { "poll", do_poll }, { "poll, urgent", do_poll_odd }, { "epoll_wait", do_epoll }, { "select", do_select },
     { "nanosleep", do_nanosleep }, { "clock_nanosleep", do_clock_nanosleep }, { "sleep", do_sleep }, { "pause", do_pause },
     { "sem_wait", do_sem }, { "pthread_cond_wait", do_cond }, { "pthread_join", do_join }, { "waitpid", do_waitpid },
-    { "wait", do_wait_any }, { "flock", do_flock }, { "msgrcv", do_msgrcv }, { "semop", do_semop }, { "open", do_open },
+    { "wait", do_wait_any }, { "flock", do_flock }, { "lockf", do_lockf }, { "eventfd_write", do_eventfd }, { "msgrcv", do_msgrcv }, { "semop", do_semop }, { "open", do_open },
     { "splice", do_splice }, { "sigwaitinfo", do_sigwait }, { "fgets", do_fgets }, { "vthr_acquire", do_acquire },
 };
 
@@ -308,6 +311,9 @@ static void prepare(void)
     locked[0] = fd;
     CHECK_EQ(flock(fd, LOCK_EX), 0);
     CHECK((locked[1] = open(file, O_RDWR)) >= 0);
+    CHECK_EQ(fcntl(fd, F_OFD_SETLK, &(struct flock){ .l_type = F_WRLCK, .l_len = 1 }), 0);
+    CHECK((counter = eventfd(0, 0)) >= 0);
+    CHECK_EQ(eventfd_write(counter, UINT64_MAX - 1), 0);
     CHECK_EQ(pipe(empty), 0);
     CHECK_EQ(pipe(full), 0);
     CHECK_EQ(pipe(race_pipe), 0);
