@@ -226,7 +226,7 @@ void bound_take(struct vthread *v)
 void bound_start_procs(void)
 {
     for (unsigned i = 0; i < vthr_nprocs; i++)
-        proc_start(&vthr_procs[i]);
+        proc_start(&vthr_procs[i], carrier_get_spare_or_start);
 }
 
 void bound_give_up_proc(struct vthread *v)
@@ -301,7 +301,7 @@ void bound_give_away(struct carrier *c)
     struct proc *p = c->proc;
     struct carrier *n;
 
-    while (!(n = carrier_get_spare()))
+    while (!(n = carrier_get_spare_or_start()))
         SYS4(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &ts, NULL);
     c->proc = NULL;
     store_release(&p->word, (uint64_t)(uintptr_t)n | P_RT);

@@ -1,8 +1,9 @@
 /* Carriers: the OS threads that run vthreads, and the spares among them.
  *
  * A carrier without a processor is a spare: it sleeps on `assigned` until a handoff gives it one.  More than VTHR_SPARES sleeping
- * ones end.  A carrier is started to take over a processor, or, up to VTHR_SPARES, shortly before that (carrier_prepare); so their number
- * hardly exceeds the processors plus the vthreads that hold an OS thread of their own (blocked or computing): what native would have used.
+ * ones end.  A carrier is started to take over a processor, or, up to VTHR_SPARES, shortly before that (carrier_prepare); one is kept ahead
+ * always (starter.c).  So their number hardly exceeds the processors plus the vthreads that hold an OS thread of their own (blocked or
+ * computing): what native would have used.
  * Carriers run with all signals blocked but the synchronous ones and our own (thread/signal.c).
  *
  * Protected by `lk`: the spare list and counts. */
@@ -15,6 +16,7 @@
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/sched/starter.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
 #include <stddef.h>
@@ -29,6 +31,7 @@ static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_CARRIERS);
 static struct carrier *spares;
 unsigned vthr_ncarriers;
 static unsigned n_spares, n_starting; /* starting: will be spares */
+static uint32_t missed; /* somebody wanted a spare, and there was none */
 static struct carrier *unused; /* descriptors of ended carriers, linked by next_spare */
 static struct carrier *made;   /* all descriptors, linked by next_made; only grows; read without the lock */
 
@@ -278,6 +281,7 @@ void carrier_prepare(unsigned n)
 struct carrier *carrier_get_spare(void)
 {
     struct carrier *c;
+    bool last;
 
     lock(&lk);
     c = spares;
@@ -285,7 +289,19 @@ struct carrier *carrier_get_spare(void)
         spares = c->next_spare;
         n_spares--;
     }
+    last = n_spares + n_starting == 0;
+    if (!c)
+        store_relaxed(&missed, 1u);
     unlock(&lk);
+    if (last && !starter_ask(1) && !c)
+        return start_carrier(false, false, NULL);
+    return c;
+}
+
+struct carrier *carrier_get_spare_or_start(void)
+{
+    struct carrier *c = carrier_get_spare();
+
     return c ? c : start_carrier(false, false, NULL);
 }
 
@@ -365,6 +381,8 @@ void carrier_wait_spare(struct carrier *c)
     c->ran = true;
     if (surplus)
         end_os_thread(c);
+    if (unlikely(load_relaxed(&missed)) && xchg_acq_rel(&missed, 0u))
+        sched_wake_one(); /* for a processor that could not be started */
     while (!load_acquire(&c->assigned))
         sys_futex_wait(&c->assigned, 0, NO_DEADLINE);
     arch_tp_mend();
@@ -381,6 +399,7 @@ void carrier_reset_child(void)
 {
     lock_init(&lk, RANK_CARRIERS);
     spares = unused = made = NULL;
-    n_spares = n_starting = vthr_ncarriers = 0;
+    n_spares = n_starting = vthr_ncarriers = missed = 0;
+    starter_reset_child();
     native_reset_child();
 }

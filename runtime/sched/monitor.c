@@ -18,6 +18,7 @@
 #include "runtime/sched/asleep.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/sched.h"
+#include "runtime/sched/starter.h"
 #include "runtime/base/ksig.h"
 #include <errno.h>
 #include <string.h>
@@ -32,6 +33,7 @@
 #define IDLE_LOOKS 50
 #define LATE_TICK 1000000ull
 #define LATE_LOOKS 100
+#define MISSES 50
 
 #define HOOK_NS 1000000000ull
 
@@ -68,12 +70,24 @@ static bool is_hog(uint64_t wall, uint64_t cpu)
     return wall >= ns && (cpu >= ns / 2 || wall >= 10 * ns || ns < COMPUTE_NS);
 }
 
+/* Without a spare, which another thread starts, it looks again soon, for a while. */
+static bool handoff(struct proc *p, uint64_t w, enum handoff_cause cause)
+{
+    static unsigned misses;
+
+    if (proc_handoff(p, w, cause)) {
+        misses = 0;
+        return true;
+    }
+    return load_relaxed(&p->word) == w && misses++ < MISSES;
+}
+
 static bool handoff_computing(struct proc *p, uint64_t w)
 {
-    if (!proc_handoff(p, w, HANDOFF_COMPUTING))
+    if (!handoff(p, w, HANDOFF_COMPUTING))
         return false;
     if (load_relaxed(&vthr_nhogs) >= HOGS_MANY && sched_work_waiting(p))
-        carrier_prepare(load_relaxed(&vthr_nhogs) / HOGS_MANY);
+        starter_ask(load_relaxed(&vthr_nhogs) / HOGS_MANY);
     return true;
 }
 
@@ -99,13 +113,17 @@ static bool look(struct proc *p, uint64_t now)
         return false;
     /* Descriptors here are read without ownership: at worst of a carrier that has moved on, then the CAS fails. */
     cpu = thread_cpu_ns(c->tid);
-    if (p->mon_cpu && cpu == p->mon_cpu && asleep_ask(c->tid))
-        return proc_handoff(p, w, HANDOFF_BLOCKED);
+    if (p->mon_cpu && cpu == p->mon_cpu)
+        switch (asleep_ask(c->tid)) {
+        case ASLEEP: return handoff(p, w, HANDOFF_BLOCKED);
+        case ASK_AGAIN: return true;
+        case AWAKE: break;
+        }
     p->mon_cpu = cpu;
     if (!p->mon_cpu_start)
         p->mon_cpu_start = cpu;
     if (state == P_BLOCK)
-        return now - p->mon_word_since >= ANNOUNCED_NS && proc_handoff(p, w, HANDOFF_BLOCKED);
+        return now - p->mon_word_since >= ANNOUNCED_NS && handoff(p, w, HANDOFF_BLOCKED);
     return is_hog(now - p->mon_since, cpu - p->mon_cpu_start) && handoff_computing(p, w);
 }
 

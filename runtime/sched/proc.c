@@ -26,14 +26,14 @@ void proc_kick(struct proc *p)
     }
 }
 
-bool proc_start(struct proc *p)
+bool proc_start(struct proc *p, struct carrier *(*get)(void))
 {
     struct carrier *c;
     uint64_t none = 0;
 
     if (load_relaxed(&p->word) != 0)
         return false;
-    c = carrier_get_spare();
+    c = get();
     if (!c)
         return false;
     if (!cas_acquire(&p->word, &none, (uint64_t)(uintptr_t)c | P_RT)) {
@@ -59,7 +59,7 @@ void sched_wake_one(void)
         return;
     for (unsigned i = 0; i < vthr_nprocs; i++)
         if (load_relaxed(&vthr_procs[i].word) == 0) {
-            proc_start(&vthr_procs[i]);
+            proc_start(&vthr_procs[i], carrier_get_spare);
             return;
         }
     store_relaxed(&all_started, vthr_nprocs);
@@ -100,7 +100,8 @@ static void mark_hog(struct carrier *c, bool is)
 bool proc_handoff(struct proc *p, uint64_t seen, enum handoff_cause cause)
 {
     struct carrier *old = (struct carrier *)(uintptr_t)(seen & ~(uint64_t)P_STATE);
-    struct carrier *c = carrier_get_spare();
+    /* The monitor must go on; who announces a call is in nobody's way. */
+    struct carrier *c = cause == HANDOFF_ANNOUNCED ? carrier_get_spare_or_start() : carrier_get_spare();
 
     if (!c)
         return false;

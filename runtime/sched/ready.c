@@ -153,7 +153,7 @@ static void ready_migrate(struct vthread *v)
 
     fifo_push(&p->inbox_lk, &p->inbox_head, &p->inbox_tail, &p->inbox_n, v);
     fence_seq_cst();
-    if (!proc_start(p))
+    if (!proc_start(p, carrier_get_spare_or_start)) /* nobody else looks into its inbox */
         proc_kick(p);
 }
 

@@ -12,7 +12,7 @@ struct vthread *ready_find(struct proc *p);
 /* Nothing anywhere that p's owner could run. */
 bool ready_nothing(struct proc *p);
 uint32_t ready_global_len(void);
-/* Starts a processor that has never run. */
-bool proc_start(struct proc *p);
+/* Starts a processor that has never run, on a carrier that get returns. */
+bool proc_start(struct proc *p, struct carrier *(*get)(void));
 void ready_reset_child(void);
 VTHR_END_DECLS

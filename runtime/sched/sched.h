@@ -224,7 +224,9 @@ void sched_reset_child(void);
 void carrier_main(void *c) VTHR_NORETURN;
 struct carrier *carrier_new_first(void); /* for the process's first OS thread */
 void carrier_prepare(unsigned n); /* starts so many that there will be n spares, VTHR_SPARES at the most; does not wait for them */
-struct carrier *carrier_get_spare(void); /* a sleeping or new OS thread, or NULL */
+/* A sleeping OS thread, or NULL: then there will be one soon.  It does not wait for libc (starter.c). */
+struct carrier *carrier_get_spare(void);
+struct carrier *carrier_get_spare_or_start(void); /* or a new one; NULL: none can be made */
 void carrier_put_spare(struct carrier *c);
 void carrier_assign(struct carrier *c, struct proc *p); /* wakes spare c as the owner of p */
 void carrier_wait_spare(struct carrier *c);             /* returns with c->proc set, or exits the OS thread */
@@ -259,7 +261,7 @@ void carrier_makes_process(void);
 void carrier_reset_child(void);
 void sched_loop(struct carrier *c) VTHR_NORETURN;
 
-/* Takes p from its owner, whose word is `seen`, and gives it to a spare.  False: it moved on by itself. */
+/* Takes p from its owner, whose word is `seen`, and gives it to a spare.  False: it moved on by itself, or there is no spare. */
 bool proc_handoff(struct proc *p, uint64_t seen, enum handoff_cause cause);
 /* Interrupts p's sleep in its poller. */
 void proc_kick(struct proc *p);

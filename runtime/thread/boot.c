@@ -18,6 +18,7 @@
 #include "runtime/sched/liblock.h"
 #include "runtime/sched/sched.h"
 #include "runtime/sched/shell.h"
+#include "runtime/sched/starter.h"
 #include "runtime/sched/usage.h"
 #include "runtime/sync/name.h"
 #include "runtime/thread/exit.h"
@@ -117,6 +118,7 @@ static int activate(const char **why)
         vthr_self = NULL;
         return r;
     }
+    starter_start();
     carrier_begin_first(&vthr_main);
     name_adopt(&vthr_main);
     setid_start();

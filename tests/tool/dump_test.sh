@@ -99,7 +99,7 @@ exec 3>&- 4<&-
 the_sleeping() { has "$(one sleep "parked, sleep")" "$(at 0 sleep libvthr.so)" "$(at 1 on_sleep tool_dumped)" ""; }
 the_allocating() { has "1 asleep in the kernel: vthread $number \"allocate\"" "(    #$any$nl)+$(at "$number" allocate tool_dumped)" ""; }
 the_faulting() { has "1 parked, $any: vthread 0 \"tool_dumped\"" "(    #$any$nl)+$(at "$number" in_the_middle tool_dumped)" "(    #$any$nl)+$(at "$number" fault_in_malloc tool_dumped)" "(    #$any$nl)*"; }
-begin malloc VTHR_DUMP_SIGNAL=QUIT VTHR_DUMP_FILE="$dir/malloc" VTHR_CARRIERS=2
+begin malloc VTHR_DUMP_SIGNAL=QUIT VTHR_DUMP_FILE="$dir/malloc" VTHR_CARRIERS=1
 settled "$dir/malloc" the_sleeping the_allocating the_faulting
 { kill -9 $pid; wait $pid; } 2>/dev/null
 
