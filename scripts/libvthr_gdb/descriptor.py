@@ -6,6 +6,7 @@ import struct
 import gdb
 
 from .memory import read, text, uint
+from .vthread import Layout
 
 VERSION = 1
 MAX_REGS = 24
@@ -49,7 +50,8 @@ class Descriptor:
         if not self.active:
             raise gdb.error('No vthreads: the program is not running.')
         self.tid_base, self.vthread_size, self.carrier_size, self.proc_size = struct.unpack_from('<4I', data, 104)
-        self.vthread = self.fields(data, 120, VTHREAD_FIELDS)
+        self.vthread = dict.fromkeys(VTHREAD_FIELDS_2, (0, 0))
+        self.vthread.update(self.fields(data, 120, VTHREAD_FIELDS))
         self.carrier = self.fields(data, 192, CARRIER_FIELDS)
         (self.frame_size,) = struct.unpack_from('<I', data, 232)
         self.sp_name = text(data[236:244])
@@ -71,6 +73,7 @@ class Descriptor:
             for i in range(min(uint(data, 608, 4), (AT_COUNTERS - AT_WAITS) // WAIT_SIZE)):
                 name, *rest = struct.unpack_from('<12sBBH', data, AT_WAITS + WAIT_SIZE * i)
                 self.waits.append((text(name), *rest))
+        self.layout = Layout(self.vthread)
         # The native API's scopes: places, as far as any was opened.
         self.scopes = (0, 0, 0)
         if size >= AT_SCOPES + 8:

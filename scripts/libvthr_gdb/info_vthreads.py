@@ -53,5 +53,4 @@ one that runs on the current thread.  See also "info vthread-locks"."""
             return
         table = [(' ', 'Id', 'Tid', 'Name', 'State', 'Waits for', 'Since', 'Start', 'Frame')] + rows
         width = [max(len(row[i]) for row in table) for i in range(8)]
-        for row in table:
-            gdb.write(' '.join(cell.ljust(w) for cell, w in zip(row, width)) + ' ' + row[8] + '\n')
+        gdb.write(''.join(' '.join(cell.ljust(w) for cell, w in zip(row, width)) + ' ' + row[8] + '\n' for row in table))

@@ -8,6 +8,7 @@ import gdb
 from .memory import read, uint
 
 MOST_AT_ONE_PLACE = 256
+LARGEST = 1 << 16  # of stacks that are compared
 
 
 class Shape:
@@ -15,7 +16,7 @@ class Shape:
 
     def __init__(self):
         self.frames = []  # (pc, function or None, file, line, level)
-        self.slots = []   # (offset from the saved stack pointer, return address)
+        self.slots = []   # (offset from the saved stack pointer, return address as it lies there)
 
     @property
     def span(self):
@@ -27,26 +28,31 @@ class Stacks:
         self.session = session
         self.desc = session.desc
         self.known = {}
+        self.span = self.desc.frame_size  # of the largest that is known
 
     def shape(self, v):
         if v.mounted:
             return self.walk(v)
-        known = []
-        try:
-            pc = uint(read(v.ctx_sp + self.desc.pc_offset, 8))
-            known = self.known.setdefault(pc, [])
-            stack = b''
-            for s in known:
-                if len(stack) < s.span:
-                    stack = read(v.ctx_sp, s.span)
-                if all(uint(stack, offset) == ra for offset, ra in s.slots):
-                    return s
-        except gdb.MemoryError:
-            pass
+        stack = self.top(v)
+        known = self.known.setdefault(uint(stack, self.desc.pc_offset), [])
+        for s in known:
+            if all(stack[offset:offset + 8] == ra for offset, ra in s.slots):
+                return s
         s = self.walk(v)
         if s.slots is not None and len(known) < MOST_AT_ONE_PLACE:
             known.append(s)
+            self.span = max(self.span, s.span)
         return s
+
+    def top(self, v):
+        """What a known shape may be seen by.  Beyond a stack's end there may be nothing to read."""
+        span = self.span
+        while span:
+            try:
+                return read(v.ctx_sp, span)
+            except gdb.MemoryError:
+                span //= 2
+        return b''
 
     def walk(self, v):
         s = Shape()
@@ -71,8 +77,9 @@ class Stacks:
             return
         at = (int(older.read_register(self.desc.sp_name)) & (2**64 - 1)) - 8
         offset = at - v.ctx_sp
-        if self.desc.pc_name == 'rip' and 0 <= offset < 1 << 20 and uint(read(at, 8)) == older.pc():
-            s.slots.append((offset, older.pc()))
+        value = read(at, 8)
+        if self.desc.pc_name == 'rip' and 0 <= offset < LARGEST and uint(value) == older.pc():
+            s.slots.append((offset, value))
         else:
             s.slots = None  # signal frames and the like: this stack is walked each time
 
