@@ -15,6 +15,14 @@ void text_begin(struct text *t, int fd)
     t->fd = fd;
     t->failed = false;
     t->n = 0;
+    t->buf = t->own;
+    t->size = sizeof t->own;
+}
+
+void text_enlarge(struct text *t, char *buf, size_t size)
+{
+    t->buf = buf;
+    t->size = size;
 }
 
 /* Whoever writes here must get on: the thread that takes the process's signals, one that is about to die.  So nothing is written before
@@ -63,10 +71,22 @@ void text_end(struct text *t)
     flush(t);
 }
 
+char *text_room(struct text *t, size_t n)
+{
+    if (t->size - t->n < n)
+        flush(t);
+    return t->buf + t->n;
+}
+
+void text_used(struct text *t, char *end)
+{
+    t->n = (size_t)(end - t->buf);
+}
+
 void text_bytes(struct text *t, const char *s, size_t n)
 {
     while (n) {
-        size_t part = sizeof t->buf - t->n;
+        size_t part = t->size - t->n;
 
         if (part == 0) {
             flush(t);

@@ -5,13 +5,18 @@
 struct text {
     int fd;
     bool failed; /* the rest goes nowhere */
-    size_t n;
-    char buf[4096];
+    size_t n, size;
+    char *buf;
+    char own[4096];
 };
 
 VTHR_BEGIN_DECLS
 void text_begin(struct text *t, int fd);
+void text_enlarge(struct text *t, char *buf, size_t size); /* where there is much to write; buf stays the caller's */
 void text_end(struct text *t); /* writes what is left */
+/* Where up to n bytes (less than its own buffer has) can be put, and, right after it, where they end. */
+char *text_room(struct text *t, size_t n);
+void text_used(struct text *t, char *end);
 void text_bytes(struct text *t, const char *s, size_t n);
 /* The parts, up to a NULL. */
 void text_put(struct text *t, const char *part, ...) __attribute__((sentinel));

@@ -3,17 +3,17 @@
  * A native thread, the writer, empties the rings (sched/trace.h) fifty times a second and writes text.  Events of all rings are put in
  * the order of their times, up to the time at which the round began; one that its producer was late to store is moved to the
  * time up to which its track has been written.  An array without its closing bracket is complete to both viewers, so a process that is killed
- * leaves a usable file; exit() closes it.
+ * leaves a usable file; exit() closes it.  tracejson.h has its lines.
  *
- * Process 1 of the trace has a track for each vthread: slices "running", what it waited for, "ready".  Process 2 has one for each
- * carrier: which vthread it ran, and its own work in between.  A wake is a flow from the waker's slice to the next one of the woken. */
+ * There is a track for each vthread: slices "running", what it waited for, "ready"; and one for each carrier: which vthread it ran, and its
+ * own work in between.  A wake is a flow from the waker's slice to the next one of the woken. */
 #include "runtime/diag/tracefile.h"
 #include "runtime/base/options.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/sys.h"
 #include "runtime/diag/debug.h"
 #include "runtime/diag/memory.h"
-#include "runtime/diag/text.h"
+#include "runtime/diag/tracejson.h"
 #include "runtime/io/hidden.h"
 #include "runtime/sched/native.h"
 #include "runtime/sched/shell.h"
@@ -26,8 +26,7 @@
 #define PERIOD_NS 20000000ull
 #define MAX_NUMBER (1u << 20) /* threads that have tracks */
 #define MAX_OS 4096u          /* carriers: a hash table; a power of 2 */
-#define THREADS "\",\"pid\":1,\"tid\":"
-#define CARRIERS "\",\"pid\":2,\"tid\":"
+#define BUFFER (64u << 10)     /* bytes that are written at once */
 
 enum phase { UNSEEN, RUNNING, WAITING, READY, ENDED };
 
@@ -51,6 +50,7 @@ struct os_track {
 static struct {
     struct vthr_lock lk; /* everything here */
     struct text text;
+    char *buffer; /* of it */
     struct thread_track *thread;
     struct os_track os[MAX_OS];
     uint64_t flows, lost;
@@ -80,73 +80,6 @@ static uint64_t time_of(uint64_t tick)
     return ns > 0 ? (uint64_t)ns : 0;
 }
 
-/* --- Text --- */
-
-static void put_us(uint64_t ns)
-{
-    char part[4] = { '.', (char)('0' + ns / 100 % 10), (char)('0' + ns / 10 % 10), (char)('0' + ns % 10) };
-
-    text_number(&w.text, ns / 1000);
-    text_bytes(&w.text, part, sizeof part);
-}
-
-static void put_text(const char *s, size_t max)
-{
-    for (size_t i = 0; i < max && s[i]; i++) {
-        char c = s[i] >= ' ' && s[i] <= '~' ? s[i] : '?';
-
-        if (c == '"' || c == '\\')
-            text_bytes(&w.text, "\\", 1);
-        text_bytes(&w.text, &c, 1);
-    }
-}
-
-#define PUT(literal) text_bytes(&w.text, literal, sizeof literal - 1)
-
-/* From `"name":"` on: the caller puts the name. */
-static void begin_slice(void)
-{
-    PUT(",\n{\"ph\":\"X\",\"name\":\"");
-}
-static void end_slice(const char *track, size_t n, uint32_t id, uint64_t from, uint64_t to)
-{
-    text_bytes(&w.text, track, n);
-    text_number(&w.text, id);
-    PUT(",\"ts\":");
-    put_us(from);
-    PUT(",\"dur\":");
-    put_us(to > from ? to - from : 0);
-}
-
-static void put_track(bool thread, const char *kind, uint32_t id, const char *name, size_t max)
-{
-    PUT(",\n{\"ph\":\"M\",\"name\":\"");
-    text_put(&w.text, kind, thread ? THREADS : CARRIERS, NULL);
-    text_number(&w.text, id);
-    PUT(",\"args\":{\"name\":\"");
-    put_text(name, max);
-    if (kind[0] == 't' && thread) {
-        PUT(" ");
-        text_number(&w.text, id);
-    }
-    PUT("\"}}");
-}
-
-static void put_flow(bool begins, bool thread, uint64_t id, uint32_t track, uint64_t at)
-{
-    if (begins)
-        PUT(",\n{\"ph\":\"s\",\"name\":\"wake\",\"cat\":\"wake");
-    else
-        PUT(",\n{\"ph\":\"f\",\"bp\":\"e\",\"name\":\"wake\",\"cat\":\"wake");
-    text_put(&w.text, thread ? THREADS : CARRIERS, NULL);
-    text_number(&w.text, track);
-    PUT(",\"id\":");
-    text_number(&w.text, id);
-    PUT(",\"ts\":");
-    put_us(at);
-    PUT("}");
-}
-
 /* --- Tracks --- */
 
 /* id: as in the event, not 0. */
@@ -162,7 +95,7 @@ static struct thread_track *track_of(uint32_t id)
     if (!t->told || memcmp(t->name, v->name, sizeof t->name)) {
         memcpy(t->name, v->name, sizeof t->name);
         t->told = true;
-        put_track(true, "thread_name", number, t->name, sizeof t->name);
+        tracejson_track(&w.text, TRACE_THREADS, number, t->name, sizeof t->name);
     }
     return t;
 }
@@ -176,7 +109,7 @@ static struct os_track *carrier_of(uint32_t os)
             return o;
         if (!o->os) {
             *o = (struct os_track){ .os = os };
-            put_track(false, "thread_name", os, "carrier", 8);
+            tracejson_track(&w.text, TRACE_CARRIERS, os, "carrier", 8);
             return o;
         }
     }
@@ -185,22 +118,12 @@ static struct os_track *carrier_of(uint32_t os)
 
 static void close_thread(struct thread_track *t, uint32_t number, uint64_t now)
 {
+    const char *name = t->phase == RUNNING ? "running" : t->phase == READY ? "ready" : vthr_debug.waits[t->what].name;
+
     if (t->phase == UNSEEN || t->phase == ENDED)
         return;
-    begin_slice();
-    if (t->phase == RUNNING)
-        PUT("running");
-    else if (t->phase == READY)
-        PUT("ready");
-    else
-        text_put(&w.text, vthr_debug.waits[t->what].name, NULL);
-    end_slice(THREADS, sizeof THREADS - 1, number, t->since, now);
-    if (t->phase == RUNNING) {
-        PUT(",\"args\":{\"carrier\":");
-        text_number(&w.text, t->os);
-        PUT("}");
-    }
-    PUT("}");
+    tracejson_slice(&w.text, &(struct trace_slice){ .side = TRACE_THREADS, .track = number, .name = name, .max = 12,
+                                                    .carrier = t->phase == RUNNING ? t->os : 0, .from = t->since, .to = now });
 }
 
 static void set_phase(struct thread_track *t, enum phase phase, uint64_t now)
@@ -211,16 +134,14 @@ static void set_phase(struct thread_track *t, enum phase phase, uint64_t now)
 
 static void close_carrier(struct os_track *o, uint64_t now)
 {
-    begin_slice();
+    struct trace_slice slice = { .side = TRACE_CARRIERS, .track = o->os, .name = "scheduler", .max = 16, .from = o->since, .to = now };
+
     if (o->id) {
-        put_text(w.thread[o->id - 1].name, 16);
-        PUT(" ");
-        text_number(&w.text, o->id - 1);
-    } else {
-        PUT("scheduler");
+        slice.name = w.thread[o->id - 1].name;
+        slice.number = o->id - 1;
+        slice.numbered = true;
     }
-    end_slice(CARRIERS, sizeof CARRIERS - 1, o->os, o->since, now);
-    PUT("}");
+    tracejson_slice(&w.text, &slice);
 }
 
 /* --- Events --- */
@@ -261,7 +182,7 @@ static void thread_runs(const struct trace_event *e, uint64_t now)
     set_phase(t, RUNNING, now);
     t->os = e->os;
     if (t->flow)
-        put_flow(false, true, t->flow, e->b - 1, now);
+        tracejson_flow(&w.text, false, TRACE_THREADS, e->b - 1, t->flow, now);
     t->flow = 0;
 }
 
@@ -302,19 +223,14 @@ static void on_wake(const struct trace_event *e, uint64_t now)
         return; /* by a native thread: it has no track */
     t->flow = ++w.flows;
     t->flow_at = now;
-    put_flow(true, e->a != 0, t->flow, e->a ? e->a - 1 : e->os, now);
+    tracejson_flow(&w.text, true, e->a ? TRACE_THREADS : TRACE_CARRIERS, e->a ? e->a - 1 : e->os, t->flow, now);
 }
 
 static void on_handoff(const struct trace_event *e, uint64_t now)
 {
     static const char *const causes[] = { "blocked", "announced", "computing" };
 
-    PUT(",\n{\"ph\":\"i\",\"s\":\"t\",\"name\":\"handoff: ");
-    text_put(&w.text, causes[e->how % HANDOFF_CAUSES], CARRIERS, NULL);
-    text_number(&w.text, e->os);
-    PUT(",\"ts\":");
-    put_us(now);
-    PUT("}");
+    tracejson_instant(&w.text, TRACE_CARRIERS, e->os, "handoff: ", causes[e->how % HANDOFF_CAUSES], now);
 }
 
 static void on_event(const struct trace_event *e)
@@ -363,11 +279,7 @@ static void put_lost(void)
         lost += load_relaxed(&ring(i)->lost);
     if (lost == w.lost)
         return;
-    PUT(",\n{\"ph\":\"i\",\"s\":\"g\",\"name\":\"");
-    text_number(&w.text, lost - w.lost);
-    PUT(" events lost\",\"pid\":1,\"tid\":0,\"ts\":");
-    put_us(w.ns - w.start_ns);
-    PUT("}");
+    tracejson_lost(&w.text, lost - w.lost, w.ns - w.start_ns);
     w.lost = lost;
 }
 
@@ -431,7 +343,7 @@ static void finish(void)
         for (uint32_t i = 0; i < MAX_OS; i++)
             if (w.os[i].seen)
                 close_carrier(&w.os[i], now);
-        PUT("\n]\n");
+        tracejson_end(&w.text);
         text_end(&w.text);
         give_up_if_failed();
         w.open = false;
@@ -467,11 +379,12 @@ static void begin(int fd)
     memset(w.os, 0, sizeof w.os);
     w.flows = w.lost = 0;
     text_begin(&w.text, fd);
+    if (w.buffer)
+        text_enlarge(&w.text, w.buffer, BUFFER);
     read_clocks();
     read_clocks();
     w.start_ns = w.ns;
-    text_put(&w.text, "[{\"ph\":\"M\",\"name\":\"process_name", THREADS, "0,\"args\":{\"name\":\"threads\"}}", NULL);
-    put_track(false, "process_name", 0, "carriers (OS threads)", 64);
+    tracejson_begin(&w.text);
     w.open = true;
 }
 
@@ -483,6 +396,7 @@ void tracefile_start(void)
     if (!*vthr_config.trace)
         return;
     w.thread = memory_get(MAX_NUMBER * sizeof *w.thread);
+    w.buffer = memory_get(BUFFER);
     fd = w.thread && !trace_rings() ? open_file() : -1;
     if (fd < 0) {
         vthr_say("VTHR_TRACE=", vthr_config.trace, ": cannot be written", NULL);
