@@ -19,7 +19,7 @@ static inline void copy(void *to, const void *from, uint32_t size)
 {
     if (size == sizeof(uint64_t))
         memcpy(to, from, sizeof(uint64_t));
-    else
+    else if (size)
         memcpy(to, from, size);
 }
 static inline char *slot(struct vthr_channel *c, uint32_t i)
