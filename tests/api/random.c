@@ -1,8 +1,11 @@
-// Random programs of scopes, tasks, channels, selects, semaphores, mutexes, deadlines and cancellations, against what must hold of all of
-// them:
-// - every element that was sent was received once, or is still in its channel;
+// Random programs of scopes, tasks, channels, selects, semaphores, locks, barriers, deadlines and cancellations, against what must hold of all
+// of them:
+// - every element that was sent was received once, or is still in its channel; those of one sender arrive in order;
 // - no task outlives its scope; its result is what its function left, and is taken once;
-// - no token is lost, and never are there more holders than tokens; no more than one has a mutex;
+// - no token is lost, and never are there more holders than tokens; no more than one has a mutex, and nobody else what it has for writing;
+// - a barrier lets pairs through, one of each with the number that says so, whoever gives up;
+// - no more tasks run in a scope than its limit says; deadlines only shorten, and never come early; daemons are not cancelled before the
+//   others have ended, if nothing else cancels them;
 // - what comes out of a scope is what a task in it failed with, of those that none had surely failed before, or what it was told to;
 // - a wait that nothing but a cancellation ends is ended by it (else the test hangs), and later waits fail as well.
 // TEST_SEED repeats a program; the schedule may differ.  A failure prints the seed.
@@ -32,6 +35,11 @@ static int never[2];  // a pipe to which nobody writes
 static int always[2]; // one with something in it
 static int holders, budget;
 static int inside; // what the mutex protects
+static pthread_mutex_t posix_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t posix_rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_barrier_t barrier;      // of two
+static int posix_inside, readers, writers;
+static unsigned long firsts, seconds;  // at the barrier
 
 struct tally { // of elements, which are different numbers
     unsigned long count, sum, xor, squares;
@@ -48,13 +56,29 @@ static void count(struct tally *t, unsigned long x)
 }
 static unsigned long new_id(void)
 {
-    return __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    return __atomic_add_fetch(&last_id, 2, __ATOMIC_RELAXED);
+}
+// Odd numbers are of the one that feeds a channel, and grow.  last: what the receiver had from it last.
+static void in_order(unsigned long x, unsigned long *last)
+{
+    if (x & 1) {
+        if (x <= *last) {
+            dprintf(2, "%lu after %lu (TEST_SEED=%llu)\n", x, *last, seed);
+            abort();
+        }
+        *last = x;
+    }
 }
 
 VTHR_LOCAL(const void, mark);
 
 struct node { // what is known of a scope, by those in it
+    struct node *outer; // NULL: none that could cancel it
     int live;          // tasks that run
+    int plain;         // those of them that are no daemons
+    int begun;         // those of these that have begun
+    int limit;
+    bool leaving;
     int failed[64];    // by errno: so many tasks of it
     int first[64];     // those of them that may have been the first
     bool told;         // it was cancelled, or had a deadline
@@ -67,6 +91,7 @@ struct job {
     uint32_t random;
     bool forever, daemon;
     uintptr_t answer; // its value
+    unsigned long fed[CHANNELS]; // see in_order
 };
 
 #define HANDLES 4
@@ -114,6 +139,7 @@ static void send_some(struct job *j)
     uint64_t t = when(j);
     int r = vthr_send_until(channels[pick(j, CHANNELS)], &x, t);
 
+    MUST((x & 1) == 0);
     outcome(r, t != VTHR_NEVER);
     if (r == 0)
         count(&sent, x);
@@ -122,12 +148,15 @@ static void receive_some(struct job *j)
 {
     unsigned long x = 0;
     uint64_t t = when(j);
-    int r = vthr_receive_until(channels[pick(j, CHANNELS)], &x, t);
+    unsigned i = pick(j, CHANNELS);
+    int r = vthr_receive_until(channels[i], &x, t);
 
     outcome(r, t != VTHR_NEVER);
     MUST((r == 0) == (x != 0));
-    if (r == 0)
+    if (r == 0) {
         count(&received, x);
+        in_order(x, &j->fed[i]);
+    }
 }
 
 static void took_token(void)
@@ -184,8 +213,12 @@ static void select_some(struct job *j)
     for (int i = 0; i < n; i++) {
         if (c[i].kind == VTHR_CASE_RECEIVE) {
             MUST((x[i] != 0) == (i == r));
-            if (i == r)
+            if (i == r) {
                 count(&received, x[i]);
+                for (int k = 0; k < CHANNELS; k++)
+                    if (c[i].object == channels[k])
+                        in_order(x[i], &j->fed[k]);
+            }
         } else if (c[i].kind == VTHR_CASE_SEND && i == r) {
             count(&sent, x[i]);
         } else {
@@ -225,6 +258,51 @@ static void lock_some(struct job *j)
     MUST(vthr_scope_leave(s) == 0);
 }
 
+// POSIX's locks, in a scope whose cancellation ends waits for them, or not.
+static void posix_lock_some(struct job *j)
+{
+    bool soon = pick(j, 2), writes = pick(j, 3) == 0;
+    uint64_t ns = vthr_after(soon ? pick(j, 200) * 1000 : VTHR_S(100000));
+    struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+    vthr_scope *s;
+    int r;
+
+    CHECK_EQ(vthr_scope_open(&s), 0);
+    if (pick(j, 2))
+        CHECK_EQ(vthr_scope_cancel_locks(s), 0);
+    r = pick(j, 2) ? pthread_mutex_clocklock(&posix_mutex, CLOCK_MONOTONIC, &t) : pthread_mutex_lock(&posix_mutex);
+    outcome(r, soon);
+    if (r == 0) {
+        MUST(posix_inside++ == 0);
+        if (pick(j, 2))
+            sched_yield();
+        MUST(--posix_inside == 0);
+        MUST(pthread_mutex_unlock(&posix_mutex) == 0);
+    }
+    r = (writes ? pthread_rwlock_clockwrlock : pthread_rwlock_clockrdlock)(&posix_rwlock, CLOCK_MONOTONIC, &t);
+    outcome(r, soon);
+    if (r == 0) {
+        int *mine = writes ? &writers : &readers;
+
+        MUST(__atomic_add_fetch(mine, 1, __ATOMIC_SEQ_CST) == 1 || !writes);
+        MUST(__atomic_load_n(writes ? &readers : &writers, __ATOMIC_SEQ_CST) == 0);
+        if (pick(j, 2))
+            sched_yield();
+        __atomic_sub_fetch(mine, 1, __ATOMIC_SEQ_CST);
+        MUST(pthread_rwlock_unlock(&posix_rwlock) == 0);
+    }
+    MUST(vthr_scope_leave(s) == 0);
+}
+
+static int meet(void)
+{
+    int r = pthread_barrier_wait(&barrier);
+
+    if (r == 0 || r == PTHREAD_BARRIER_SERIAL_THREAD)
+        __atomic_add_fetch(r ? &firsts : &seconds, 1, __ATOMIC_RELAXED);
+    return r == PTHREAD_BARRIER_SERIAL_THREAD ? 0 : r;
+}
+
 // Taken in a scope of its own, and given back, or not.
 static void hold_some(struct job *j)
 {
@@ -257,13 +335,16 @@ static void spawn_some(struct job *j, vthr_scope *s, struct node *in, bool doome
         int r;
 
         CHECK(child != NULL);
-        *child = (struct job){ in, j->depth + 1, pick(j, 0x7fffffff) | 1, (doomed || daemon) && pick(j, 2), daemon, pick(j, 0x7fffffff) };
+        *child = (struct job){ .in = in, .depth = j->depth + 1, .random = pick(j, 0x7fffffff) | 1, .daemon = daemon,
+                               .forever = (doomed || daemon) && pick(j, 2), .answer = pick(j, 0x7fffffff) };
         children[i] = (struct child){ NULL, child->answer, daemon, false };
         __atomic_add_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
+        __atomic_add_fetch(&in->plain, !daemon, __ATOMIC_SEQ_CST);
         r = (daemon ? vthr_spawn_daemon : vthr_spawn)(s, keep ? &children[i].task : NULL, task, child);
         if (r) {
             MUST(r == ECANCELED);
             __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
+            __atomic_sub_fetch(&in->plain, !daemon, __ATOMIC_SEQ_CST);
             free(child);
         }
     }
@@ -303,6 +384,7 @@ static int nest(struct job *j)
     struct child children[2][HANDLES] = { 0 };
     struct node in = { 0 };
     bool outer = vthr_cancelled(), shield = pick(j, 4) == 0, doomed = false;
+    uint64_t due = vthr_deadline(), at = VTHR_NEVER;
     const void *before = mark();
     vthr_scope *s;
     int r, failures = 0;
@@ -311,13 +393,18 @@ static int nest(struct job *j)
     if (shield)
         CHECK_EQ(vthr_scope_shield(s), 0);
     MUST(shield || !outer || vthr_cancelled());
-    if (pick(j, 4) == 0)
-        CHECK_EQ(vthr_scope_limit(s, 1 + pick(j, 3)), 0);
+    in.outer = shield ? NULL : j->in;
+    if (pick(j, 4) == 0) {
+        in.limit = 1 + (int)pick(j, 3);
+        CHECK_EQ(vthr_scope_limit(s, (unsigned)in.limit), 0);
+    }
     CHECK_EQ(set_mark(&in), 0);
     if (pick(j, 3) == 0) {
         in.timed = in.told = doomed = true;
-        CHECK_EQ(vthr_scope_timeout(s, pick(j, 1000) * 1000), 0);
+        at = vthr_after(pick(j, 1000) * 1000);
+        CHECK_EQ(vthr_scope_deadline(s, at), 0);
     }
+    MUST(vthr_deadline() == (shield || at < due ? at : due));
     if (pick(j, 3) == 0 && !doomed) { // after what follows, whatever comes: so no limit may be waited for
         doomed = in.told = true;
         spawn_some(j, s, &in, false, children[0]);
@@ -336,20 +423,46 @@ static int nest(struct job *j)
         if (c->task && pick(j, 2))
             vthr_release(c->task);
     }
+    __atomic_store_n(&in.leaving, true, __ATOMIC_SEQ_CST);
     r = vthr_scope_leave(s);
     MUST(in.live == 0);
+    MUST(vthr_deadline() == due);
     MUST(mark() == before);
     for (int e = 1; e < 64; e++)
         failures += in.failed[e];
     if (r == 0)
         MUST(failures == 0 || in.told);
     else if (r == ETIMEDOUT)
-        MUST(in.timed);
+        MUST(in.timed && vthr_now() >= at);
     else if (r == ECANCELED)
         MUST(!shield && vthr_cancelled());
     else
         MUST(r < 64 && (in.told || vthr_cancelled() ? in.failed : in.first)[r] > 0);
     return r;
+}
+
+// Something other than the others' end may have cancelled those in it.
+static bool excused(struct node *in)
+{
+    for (; in; in = in->outer) {
+        if (in->told)
+            return true;
+        for (int e = 1; e < 64; e++)
+            if (__atomic_load_n(&in->failed[e], __ATOMIC_SEQ_CST))
+                return true;
+    }
+    return false;
+}
+static bool is_over(struct job *j) // or inside a daemon, which is
+{
+    struct node *in = j->in;
+
+    if (j->daemon && __atomic_load_n(&in->leaving, __ATOMIC_SEQ_CST) && __atomic_load_n(&in->plain, __ATOMIC_SEQ_CST) == 0)
+        return true;
+    for (in = in->outer; in; in = in->outer)
+        if (__atomic_load_n(&in->leaving, __ATOMIC_SEQ_CST) && __atomic_load_n(&in->plain, __ATOMIC_SEQ_CST) == 0)
+            return true;
+    return false;
 }
 
 static int run(struct job *j)
@@ -364,10 +477,18 @@ static int run(struct job *j)
         else
             MUST(nanosleep(&long_time, NULL) == -1 && errno == ECANCELED);
         MUST(vthr_cancelled());
+        MUST(is_over(j) || excused(j->in));
         return ECANCELED;
     }
     while (n--)
-        switch (pick(j, 11)) {
+        switch (pick(j, 14)) {
+        case 11:
+        case 12:
+            posix_lock_some(j);
+            break;
+        case 13:
+            outcome(meet(), false);
+            break;
         case 10:
             lock_some(j);
             break;
@@ -408,12 +529,20 @@ static int task(void *arg, void **value)
     int r;
 
     MUST(mark() == in);
+    if (!j->daemon) {
+        r = __atomic_add_fetch(&in->begun, 1, __ATOMIC_SEQ_CST);
+        MUST(in->limit == 0 || r <= in->limit);
+    }
     r = run(j);
     *value = (void *)j->answer;
     if (r && r != ECANCELED) {
         if (j->daemon || !vthr_cancelled()) // daemons are cancelled without a failure
             __atomic_add_fetch(&in->first[r], 1, __ATOMIC_SEQ_CST);
         __atomic_add_fetch(&in->failed[r], 1, __ATOMIC_SEQ_CST);
+    }
+    if (!j->daemon) {
+        __atomic_sub_fetch(&in->begun, 1, __ATOMIC_SEQ_CST);
+        __atomic_sub_fetch(&in->plain, 1, __ATOMIC_SEQ_CST);
     }
     free(j);
     __atomic_sub_fetch(&in->live, 1, __ATOMIC_SEQ_CST);
@@ -427,7 +556,7 @@ static int feeds(void *arg, void **value)
 
     (void)value;
     for (;;) {
-        unsigned long x = new_id();
+        unsigned long x = new_id() | 1;
 
         r = vthr_send(arg, &x);
         if (r)
@@ -439,25 +568,40 @@ static int feeds(void *arg, void **value)
 }
 static int drains(void *arg, void **value)
 {
-    unsigned long x;
+    unsigned long x, last = 0;
     int r;
 
     (void)value;
-    while ((r = vthr_receive(arg, &x)) == 0)
+    while ((r = vthr_receive(arg, &x)) == 0) {
         count(&received, x);
+        in_order(x, &last);
+    }
+    MUST(r == ECANCELED);
+    return r;
+}
+
+static int meets(void *arg, void **value)
+{
+    int r;
+
+    (void)arg, (void)value;
+    while ((r = meet()) == 0)
+        sched_yield();
     MUST(r == ECANCELED);
     return r;
 }
 
 static void program(void)
 {
-    struct job root = { NULL, 0, (uint32_t)(seed * 2654435761u) | 1, false, false, 0 };
+    struct job root = { .random = (uint32_t)(seed * 2654435761u) | 1 };
     vthr_scope *s;
     unsigned long x;
 
     memset(&sent, 0, sizeof sent);
     memset(&received, 0, sizeof received);
     budget = 40;
+    last_id = firsts = seconds = 0;
+    CHECK_EQ(pthread_barrier_init(&barrier, NULL, 2), 0);
     CHECK_EQ(vthr_semaphore_new(&tokens, TOKENS), 0);
     CHECK_EQ(vthr_event_new(&event), 0);
     CHECK_EQ(vthr_event_new(&happened), 0);
@@ -470,6 +614,7 @@ static void program(void)
         CHECK_EQ(vthr_spawn_daemon(s, NULL, feeds, channels[i]), 0);
         CHECK_EQ(vthr_spawn_daemon(s, NULL, drains, channels[i]), 0);
     }
+    CHECK_EQ(vthr_spawn_daemon(s, NULL, meets, NULL), 0);
     for (int i = 0; i < 3; i++)
         nest(&root);
     MUST(vthr_scope_leave(s) == 0);
@@ -479,6 +624,8 @@ static void program(void)
         vthr_channel_free(channels[i]);
     }
     MUST(memcmp(&sent, &received, sizeof sent) == 0);
+    MUST(firsts == seconds);
+    CHECK_EQ(pthread_barrier_destroy(&barrier), 0);
     vthr_semaphore_free(tokens); // aborts if one is out
     vthr_event_free(event);
     vthr_event_free(happened);
