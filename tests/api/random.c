@@ -478,7 +478,7 @@ static int run(struct job *j)
             MUST(nanosleep(&long_time, NULL) == -1 && errno == ECANCELED);
         MUST(vthr_cancelled());
         MUST(is_over(j) || excused(j->in));
-        return ECANCELED;
+        return pick(j, 3) ? ECANCELED : 1 + (int)pick(j, 63); // what fails when it is cancelled is not the first
     }
     while (n--)
         switch (pick(j, 14)) {
@@ -536,7 +536,7 @@ static int task(void *arg, void **value)
     r = run(j);
     *value = (void *)j->answer;
     if (r && r != ECANCELED) {
-        if (j->daemon || !vthr_cancelled()) // daemons are cancelled without a failure
+        if (!vthr_cancelled() || is_over(j)) // daemons are cancelled without a failure
             __atomic_add_fetch(&in->first[r], 1, __ATOMIC_SEQ_CST);
         __atomic_add_fetch(&in->failed[r], 1, __ATOMIC_SEQ_CST);
     }
