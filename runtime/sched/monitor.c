@@ -219,4 +219,5 @@ void monitor_reset_child(void)
 {
     vthr_monitor_parked = 0;
     own_tid = 0;
+    asleep_reset_child();
 }
