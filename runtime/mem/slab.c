@@ -8,6 +8,7 @@
  *
  * Protected by `lk`: everything here. */
 #include "runtime/mem/slab.h"
+#include "runtime/arch/valgrind.h"
 #include "runtime/base/lock.h"
 #include "runtime/base/panic.h"
 #include "runtime/base/sys.h"
@@ -144,6 +145,8 @@ void *slab_alloc(size_t size, size_t guard)
         c->next += size;
     }
     unlock(&lk);
+    if (p)
+        arch_stack_is(p + guard, p + size);
     return p;
 }
 

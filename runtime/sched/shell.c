@@ -17,6 +17,7 @@
  * A number (tid) belongs to a shell and is used again with it.  `vthr_registry[i]` is written once, when i is handed out.
  * Protected by `lk`: classes and their lists, the count. */
 #include "runtime/sched/shell.h"
+#include "runtime/arch/valgrind.h"
 #include "runtime/base/options.h"
 #include "runtime/base/lock.h"
 #include "runtime/mem/image.h"
@@ -197,6 +198,8 @@ struct vthread *shell_get(size_t stack, size_t guard, void *user_stack)
     v->guard_size = guard;
     v->stack_lo = user_stack ? user_stack : v->block + guard;
     v->stack_size = user_stack ? stack : (size_t)((char *)shell_stack_top(v) - v->stack_lo);
+    if (user_stack)
+        v->stack_known = arch_stack_is(user_stack, (char *)user_stack + stack);
     return v;
 }
 
@@ -217,6 +220,8 @@ void shell_put(struct vthread *v)
     bool cold;
 
     v->life = VT_FREE;
+    if (v->user_stack)
+        arch_stack_was(v->stack_known);
     lock(&lk);
     cold = c->n_hot >= vthr_config.cache;
     if (!cold) {

@@ -67,6 +67,7 @@ struct vthread {
     char *block;               /* lowest address of the shell */
     size_t guard_size, attr_stack_size;
     void *user_stack;          /* given by the program, or NULL */
+    unsigned long stack_known; /* Valgrind's number of it */
 
     /* A thread that keeps an OS thread for itself: see bound.c */
     struct carrier *bound;     /* it */

@@ -22,6 +22,7 @@
  * Whether it works is tried out once (arch_trap_init), not deduced.  Not under a debugger, which would stop at every trap. */
 #include "runtime/arch/context.h"
 #include "runtime/arch/syscall.h"
+#include "runtime/arch/valgrind.h"
 #include "runtime/base/ksig.h"
 #include <asm/prctl.h>
 #include <errno.h>
@@ -131,7 +132,7 @@ bool arch_trap_init(void)
     long size = (long)(SLOTS * SLOT_SIZE + 2 * MARGIN), a;
 
     possible = false;
-    if (arch_tp_way != TP_SYSCALL || is_traced())
+    if (arch_tp_way != TP_SYSCALL || is_traced() || arch_on_valgrind())
         return false;
     if (!arch_trap_lo) {
         a = arch_syscall6(SYS_mmap, 0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
