@@ -20,7 +20,7 @@ enum vthr_rank {
     RANK_GLOBAL_RUNQ,
     RANK_CARRIERS, /* list of spare carriers */
     RANK_SHELLS,
-    RANK_FDTAB, /* growth of the descriptor table */
+    RANK_FDTAB, /* growth of a table: descriptors, timers of threads */
     RANK_SLABS,
     RANK_LEAF,
 };

@@ -20,7 +20,7 @@ struct target {
     uint32_t tid; /* 0: the process */
 };
 static struct target *targets; /* atomic; only grows */
-static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_LEAF);
+static struct vthr_lock lk = VTHR_LOCK_INIT(RANK_FDTAB);
 
 static struct target *target_of(int timer)
 {
@@ -114,6 +114,6 @@ struct vthread *sig_cpu_user(const siginfo_t *info)
 
 void sig_timers_reset_child(void)
 {
-    lock_init(&lk, RANK_LEAF);
+    lock_init(&lk, RANK_FDTAB);
     targets = NULL; /* a child has no timers */
 }
