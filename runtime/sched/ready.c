@@ -309,6 +309,8 @@ static struct vthread *pick_random(struct proc *p)
         push_tail(p, v);
     if ((v = fifo_pop(&woken.lk, &woken.head, &woken.n)))
         push_tail(p, v);
+    if ((v = inbox_pop(p)))
+        push_tail(p, v);
     n = runq_len(&p->rq);
     if (n == 0)
         return NULL;
