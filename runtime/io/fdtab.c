@@ -24,10 +24,13 @@ static int table_pid; /* whose table this is: a child that shares our memory (cl
 static bool on_read(struct poller_watch *w);
 static bool on_write(struct poller_watch *w);
 
+/* Also from where handlers may run, which may need the lock. */
 static struct fdesc *make_chunk(unsigned i)
 {
+    struct vthread *self = vthr_self;
     struct fdesc *c;
 
+    rt_hold(self);
     lock(&grow_lk);
     c = chunks[i];
     if (!c && (c = meta_alloc(CHUNK * sizeof *c))) {
@@ -47,6 +50,7 @@ static struct fdesc *make_chunk(unsigned i)
         store_release(&chunks[i], c);
     }
     unlock(&grow_lk);
+    rt_unhold(self);
     return c;
 }
 
