@@ -29,6 +29,7 @@ struct xfer {
     int n;
     bool write;
     bool quiet; /* part of it was written: an error now is the next call's, and raises no SIGPIPE */
+    bool users; /* iov is the program's: it may be no memory, and only the kernel may look at it before it has accepted it */
 };
 
 static long blocking_xfer(struct vthread *v, const struct xfer *x)
@@ -91,7 +92,7 @@ static long try_nowait(const struct xfer *x, enum fd_kind kind)
 
         return SYS3(SYS_sendmsg, x->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    if (kind == FD_STREAM && x->n == 1)
+    if (kind == FD_STREAM && x->n == 1 && !x->users)
         r = x->write ? SYS6(SYS_sendto, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0)
                      : SYS6(SYS_recvfrom, x->fd, x->iov->iov_base, x->iov->iov_len, MSG_DONTWAIT, 0, 0);
     else
@@ -172,7 +173,7 @@ static void advance(struct iovec **iov, int *n, size_t done)
  * whether the connection is broken, since an attempt would take the error that belongs to the program's next call. */
 static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool quiet)
 {
-    struct xfer x = { fd, iov, n, true, quiet };
+    struct xfer x = { .fd = fd, .iov = iov, .n = n, .write = true, .quiet = quiet };
     struct fdesc *d = fd_get(fd);
     size_t want, done = 0;
     bool full = quiet;
@@ -218,7 +219,7 @@ static long write_loop(struct vthread *v, int fd, struct iovec *iov, int n, bool
 long io_read(struct vthread *v, int fd, void *buf, size_t n)
 {
     struct iovec iov = { buf, n };
-    struct xfer x = { fd, &iov, 1, false, false };
+    struct xfer x = { .fd = fd, .iov = &iov, .n = 1 };
     long r;
 
     if (AS_IS(v, fd, &r, SYS_read, buf, n, 0, 0, 0))
@@ -229,7 +230,7 @@ long io_read(struct vthread *v, int fd, void *buf, size_t n)
 }
 long io_readv(struct vthread *v, int fd, const struct iovec *iov, int n)
 {
-    struct xfer x = { fd, iov, n, false, false };
+    struct xfer x = { .fd = fd, .iov = iov, .n = n, .users = true };
     long r;
 
     if (AS_IS(v, fd, &r, SYS_readv, iov, n, 0, 0, 0))
@@ -266,7 +267,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
         return SYS3(SYS_writev, fd, iov, n);
     cancel_point(v);
     if (d && fd_learn_kind(d) != FD_FILE && d->kind != FD_UNKNOWN && d->kind != FD_OTHER) {
-        struct xfer x = { fd, iov, n, true, false };
+        struct xfer x = { .fd = fd, .iov = iov, .n = n, .write = true, .users = true };
 
         r = try_nowait(&x, d->kind);
         if (r == -EPIPE)
@@ -279,7 +280,7 @@ long io_writev(struct vthread *v, int fd, const struct iovec *iov, int n)
                 return r;
         }
     } else {
-        struct xfer x = { fd, iov, n, true, false };
+        struct xfer x = { .fd = fd, .iov = iov, .n = n, .write = true, .users = true };
 
         return d && d->kind == FD_OTHER ? other_xfer(v, d, &x) : blocking_xfer(v, &x);
     }
