@@ -5,7 +5,8 @@
  * monitor, and who has a processor and is in the runtime.  So they take a spare that is there (carrier_get_spare), and one is there, as a
  * rule: whoever takes the last one asks the starter for another, which only delays the starter if that lock is held.
  *
- * `wanted` is the number of spares that are asked for, 0 when it has been done. */
+ * `wanted` is the number of spares that are asked for, 0 when it has been done.  An errand is left first and asked for by `wanted` then, which
+ * the starter takes in the other order; between the two a fence, or both could see the other's old value and the errand stay. */
 #include "runtime/sched/starter.h"
 #include "runtime/base/atomic.h"
 #include "runtime/base/options.h"
@@ -54,6 +55,7 @@ bool starter_ask(unsigned n)
 bool starter_do(void (*fn)(void))
 {
     store_release(&errand, fn);
+    fence_seq_cst();
     return starter_ask(1);
 }
 
